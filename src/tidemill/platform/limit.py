@@ -1,0 +1,38 @@
+"""The limits in force: AWS's own by default, or raised where our machinery carries more.
+
+Under `--limits aws` what is accepted here is accepted on AWS; `--limits lifted` is for users who
+stay with us. Each name carries its unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Numbers that services check input against (AWS Batch user guide, "Service quotas")."""
+
+    array_size_max: int = 10_000
+    job_timeout_min_s: int = 60
+    dependencies_max: int = 20
+    attempts_max: int = 10
+    evaluate_on_exit_max: int = 5
+    vcpus_whole: bool = False  # fractions are accepted everywhere: a documented extension
+    queues_max: int = 50
+    environments_max: int = 50
+    environments_per_queue_max: int = 3
+    multipart_min_part_bytes: int = 5 * 1024 * 1024
+    object_put_max_bytes: int = 5 * 1024**3
+
+
+AWS = Limits()
+LIFTED = Limits(
+    array_size_max=10_000_000,
+    job_timeout_min_s=1,
+    queues_max=10_000,
+    environments_max=10_000,
+    environments_per_queue_max=100,
+    multipart_min_part_bytes=1,
+    object_put_max_bytes=5 * 1024**4,
+)
