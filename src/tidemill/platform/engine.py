@@ -71,7 +71,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """The attempt's process runs since `at_ms` (wall time); `address` is where its peers reach it."""
+    """The attempt's process runs since `at_ms` (wall time); `address` is where peers reach it."""
 
     attempt_id: str
     at_ms: int
@@ -107,7 +107,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InterruptionNotice:
-    """The attempt's host will be taken away at about `at_ms` (a spot notice, a Slurm preemption)."""
+    """The attempt's host will be taken away at about `at_ms` (spot notice, Slurm preemption)."""
 
     attempt_id: str
     at_ms: int
