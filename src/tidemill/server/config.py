@@ -1,0 +1,66 @@
+"""What a server is told at its start, and where it keeps its things.
+
+The data folder holds everything that is not in the database: the access key, logs, blobs, the
+runner's journal, and `server.json`, by which the command line finds a running server.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tidemill.platform.limit import AWS, LIFTED, Limits
+
+DAY_MS = 86_400_000
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+class StartError(Exception):
+    """The server can't start: one sentence that says what is wrong and what to do."""
+
+
+def default_data_folder() -> Path:
+    """`$TIDEMILL_DATA`, or `tidemill` in the user's data folder by the XDG rules."""
+    if chosen := os.environ.get("TIDEMILL_DATA"):
+        return Path(chosen)
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "tidemill"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """The options of `tidemill serve`; the defaults are its defaults."""
+
+    host: str = "127.0.0.1"
+    port: int = 5057
+    data: Path = field(default_factory=default_data_folder)
+    database: str | None = None
+    limits: Literal["aws", "lifted"] = "aws"
+    auth: Literal["keys", "off"] = "keys"
+    account: str = "000000000000"
+    region: str = "us-east-1"
+    keep_days: float = 7.0
+
+    def check(self) -> None:
+        """Raise `StartError` for what can't be served."""
+        if self.auth == "off" and self.host not in LOOPBACK_HOSTS:
+            raise StartError(
+                f"--auth off serves anybody who reaches the port, so it is allowed on loopback "
+                f"only, not on --host {self.host}; use --auth keys there."
+            )
+        if not (len(self.account) == 12 and self.account.isdigit()):
+            raise StartError(f"--account must be 12 digits as on AWS, not {self.account!r}.")
+        if self.keep_days <= 0:
+            raise StartError(f"--keep must be more than 0 days, not {self.keep_days:g}.")
+
+    @property
+    def limits_in_force(self) -> Limits:
+        """The numbers behind `limits`."""
+        return LIFTED if self.limits == "lifted" else AWS
+
+    @property
+    def keep_ms(self) -> int:
+        """How long finished jobs and their logs are kept."""
+        return int(self.keep_days * DAY_MS)
