@@ -87,6 +87,7 @@ class Ended:
 class SubmitJob:
     """Take a job in. `job_id` is new; `queue` is a name; `log_group` where its output goes.
 
+    `definition` is the definition's name with its revision (`name:3`), as the job's row keeps it.
     `ended` holds a fact for each dependency that is not active any more; a dependency that is
     in neither is unknown, and the command is refused.
     """
@@ -95,6 +96,7 @@ class SubmitJob:
     name: str
     queue: str
     definition_name: str
+    definition_arn: str
     request: Request
     body: bytes
     array_size: int | None = None
