@@ -68,7 +68,9 @@ class Listener:
         """Begin to accept connections."""
         self._config.load()
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: HttpToolsProtocol(self._config, self._state, {}), sock=self._bound
+            lambda: HttpToolsProtocol(self._config, self._state, {}),
+            sock=self._bound,
+            backlog=BACKLOG,
         )
 
     async def close(self) -> None:

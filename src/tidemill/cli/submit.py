@@ -1,0 +1,105 @@
+"""`tidemill submit`: any command of this machine as a job, run where it was submitted."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import Any
+
+import click
+
+from tidemill.cli.job import project_environment
+from tidemill.cli.output import JSON_OPTION, print_json
+from tidemill.sdk.client import client
+
+DEFINITION = "tidemill-command"
+
+
+@click.command(context_settings={"ignore_unknown_options": False})
+@click.option("--name", help="The job's name; the command's own by default.")
+@click.option("--queue", default="default", show_default=True)
+@click.option("--array", "array_size", type=click.IntRange(2), help="Run N children, 0 to N-1.")
+@click.option("--after", multiple=True, metavar="ID", help="Wait until this job has succeeded.")
+@click.option("--vcpus", type=click.FloatRange(min=0, min_open=True), default=1.0)
+@click.option("--memory", type=click.IntRange(4), default=512, help="MiB.", show_default=True)
+@click.option("--attempts", type=click.IntRange(1, 10), default=1, show_default=True)
+@click.option("--timeout", type=click.IntRange(1), help="Seconds that an attempt may take.")
+@click.option("--tenant", help="The share identifier, in a queue with fair shares.")
+@click.option("--priority", type=click.IntRange(0, 9999), help="Within the share.")
+@click.option("--env", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
+@JSON_OPTION
+@click.argument("command", nargs=-1, required=True)
+def submit(command: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Submit COMMAND as a job and print its id.
+
+    The command runs in this folder with this PATH. Write `--` before it, so that its own options
+    stay its own: tidemill submit --array 10 -- ./resize.sh --fast
+    """
+    batch = client("batch")
+    request = _request(command, options)
+    request["jobDefinition"] = _definition(batch)
+    answer = batch.submit_job(**request)
+    if as_json:
+        answer.pop("ResponseMetadata", None)
+        print_json(answer)
+    else:
+        click.echo(answer["jobId"])
+
+
+def _request(command: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+    request: dict[str, Any] = {
+        "jobName": options["name"] or _name_of(command),
+        "jobQueue": options["queue"],
+        "retryStrategy": {"attempts": options["attempts"]},
+        "containerOverrides": {
+            "command": list(command),
+            "environment": project_environment() + [_pair(text) for text in options["pairs"]],
+            "resourceRequirements": [
+                {"type": "VCPU", "value": f"{options['vcpus']:g}"},
+                {"type": "MEMORY", "value": str(options["memory"])},
+            ],
+        },
+    }
+    if options["array_size"]:
+        request["arrayProperties"] = {"size": options["array_size"]}
+    if options["after"]:
+        request["dependsOn"] = [{"jobId": job_id} for job_id in options["after"]]
+    if options["timeout"]:
+        request["timeout"] = {"attemptDurationSeconds": options["timeout"]}
+    if options["tenant"]:
+        request["shareIdentifier"] = options["tenant"]
+    if options["priority"] is not None:
+        request["schedulingPriorityOverride"] = options["priority"]
+    return request
+
+
+def _pair(text: str) -> dict[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint="--env")
+    return {"name": name, "value": value}
+
+
+def _name_of(command: tuple[str, ...]) -> str:
+    stem = PurePath(command[0]).name
+    legal = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)
+    return (legal.strip("-_") or "command")[:128]
+
+
+def _definition(batch: Any) -> str:
+    """The one definition behind every submitted command, registered at its first use."""
+    known = batch.describe_job_definitions(jobDefinitionName=DEFINITION, status="ACTIVE")
+    if known["jobDefinitions"]:
+        return DEFINITION
+    batch.register_job_definition(
+        jobDefinitionName=DEFINITION,
+        type="container",
+        containerProperties={
+            "image": "host",
+            "command": ["true"],
+            "resourceRequirements": [
+                {"type": "VCPU", "value": "1"},
+                {"type": "MEMORY", "value": "512"},
+            ],
+        },
+    )
+    return DEFINITION

@@ -1,0 +1,154 @@
+"""A private server: on a free port, in a folder of its own, gone without trace afterwards.
+
+It is an ordinary `tidemill serve` in a process of its own; nothing here is special but its
+lifetime. Tests, benchmarks and the demo use it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import boto3
+
+READY_S = 30.0
+STOP_S = 15.0
+
+
+class LocalServerError(Exception):
+    """The private server did not start; the message is what it said."""
+
+
+class LocalServer:
+    """A running private server: `endpoint`, `region`, keys, and boto3 clients that reach it."""
+
+    def __init__(self, data: Path, arguments: Sequence[str] = ()) -> None:
+        self.data = data
+        self._arguments = [*arguments]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._session: boto3.session.Session | None = None
+        self.endpoint = ""
+        self.region = ""
+        self.access_key_id = ""
+        self.secret_access_key = ""
+
+    @property
+    def pid(self) -> int:
+        """The server's process id."""
+        assert self._process is not None, "start() comes first"
+        return self._process.pid
+
+    def start(self) -> LocalServer:
+        """Start it and return once it answers; `LocalServerError` when it does not come up.
+
+        The server closes the pipe it is given with `--ready-fd` once it serves.
+        """
+        reading, writing = os.pipe()
+        with (self.data.parent / (self.data.name + ".log")).open("ab") as output:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tidemill", "serve", "--data", str(self.data)),
+                    *("--port", "0", "--ready-fd", str(writing), *self._arguments),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                pass_fds=(writing,),
+                start_new_session=True,
+            )
+        os.close(writing)
+        try:
+            ready, _, _ = select.select([reading], [], [], READY_S)
+            said = os.read(reading, 4096) if ready else b""
+        finally:
+            os.close(reading)
+        if not said:
+            self.kill()
+            raise LocalServerError(f"The server did not start: {self.output()}")
+        self._read_keys()
+        return self
+
+    def _read_keys(self) -> None:
+        note = json.loads((self.data / "server.json").read_text("utf-8"))
+        key = json.loads((self.data / "access-key.json").read_text("utf-8"))
+        self.endpoint, self.region = note["endpoint"], note["region"]
+        self.access_key_id = key["access_key_id"]
+        self.secret_access_key = key["secret_access_key"]
+        self._session = None
+
+    def output(self) -> str:
+        """What the server printed so far."""
+        path = self.data.parent / (self.data.name + ".log")
+        return path.read_text("utf-8", "replace").strip() if path.exists() else ""
+
+    def environment(self) -> dict[str, str]:
+        """The variables by which any AWS client reaches this server."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_REGION": self.region,
+            "AWS_ACCESS_KEY_ID": self.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
+        }
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """A boto3 client of this server."""
+        if self._session is None:
+            import boto3
+
+            self._session = boto3.session.Session(
+                self.access_key_id, self.secret_access_key, region_name=self.region
+            )
+        return self._session.client(service, endpoint_url=self.endpoint, **settings)
+
+    def kill(self) -> None:
+        """SIGKILL the server process alone; its runner and jobs live on."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def terminate(self) -> None:
+        """Stop the server cleanly; its runner and jobs live on."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(STOP_S)
+            self._process = None
+
+    def stop(self) -> None:
+        """Stop the server with its runner and every job."""
+        if self._process is None:
+            self.start()  # only a server can end what an earlier one left running
+        assert self._process is not None
+        subprocess.run(
+            [*(sys.executable, "-m", "tidemill", "stop", "--jobs", "--data", str(self.data))],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+        self._process.wait(STOP_S)
+        self._process = None
+
+
+@contextlib.contextmanager
+def local(*arguments: str) -> Iterator[LocalServer]:
+    """A private server for a `with` block; `arguments` are options of `tidemill serve`."""
+    folder = Path(tempfile.mkdtemp(prefix="tidemill-"))
+    server = LocalServer(folder / "data", arguments)
+    try:
+        yield server.start()
+    finally:
+        try:
+            server.stop()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
