@@ -69,6 +69,26 @@ class IndexSet:
         self._size -= 1
         return True
 
+    def take_range(self, first: int, last: int) -> list[tuple[int, int]]:
+        """Take the members between `first` and `last`, both included, out; they are returned."""
+        low = bisect_right(self._lasts, first - 1)
+        high = bisect_right(self._firsts, last)
+        if low >= high:
+            return []
+        cut = list(zip(self._firsts[low:high], self._lasts[low:high], strict=True))
+        taken = [(max(a, first), min(b, last)) for a, b in cut]
+        kept = [(cut[0][0], first - 1), (last + 1, cut[-1][1])]
+        kept = [(a, b) for a, b in kept if a <= b]
+        self._firsts[low:high] = [a for a, _ in kept]
+        self._lasts[low:high] = [b for _, b in kept]
+        self._size -= sum(b - a + 1 for a, b in taken)
+        return taken
+
+    @property
+    def first(self) -> int | None:
+        """The lowest member."""
+        return self._firsts[0] if self._firsts else None
+
     def pop_first(self) -> int:
         """Take the lowest member out; the set must not be empty."""
         index = self._firsts[0]

@@ -11,11 +11,10 @@ from typing import Final
 
 import msgspec
 
+from tidemill.services.batch.array import ArrayJob
+from tidemill.services.batch.attempt import AttemptEnd
 from tidemill.services.batch.job import (
-    ArrayJob,
-    AttemptEnd,
     Finished,
-    MultiNodeJob,
     Phase,
     Running,
     Starting,
@@ -23,6 +22,7 @@ from tidemill.services.batch.job import (
     StopKind,
     Unit,
 )
+from tidemill.services.batch.multinode import MultiNodeJob
 from tidemill.services.batch.state import State
 
 

@@ -17,18 +17,10 @@ import msgspec
 from tidemill.platform.sql import migrations, statements
 from tidemill.platform.store import Row, Store, Write
 from tidemill.services.batch import progress
+from tidemill.services.batch.array import Child
 from tidemill.services.batch.command import Dependency, Ended, SubmitJob
-from tidemill.services.batch.job import (
-    Child,
-    Finished,
-    Job,
-    Node,
-    Running,
-    Spec,
-    Stop,
-    StopKind,
-    Unit,
-)
+from tidemill.services.batch.job import Finished, Job, Running, Spec, Stop, StopKind, Unit
+from tidemill.services.batch.multinode import Node
 from tidemill.services.batch.progress import Progress
 from tidemill.services.batch.state import State
 

@@ -1,0 +1,63 @@
+"""What the core asks to be done once its decisions are durable.
+
+Effects are not stored: what the core remembers implies them, and after a restart it asks for
+them again. All are idempotent by attempt id. `run.py` performs them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidemill.services.batch.job import Spec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartAttempt:
+    """Start an attempt of a job, of child `index`, or of node `node`, in `environment`.
+
+    `main_address` is where a multi-node job's main node is, for the other nodes.
+    """
+
+    attempt_id: str
+    job_id: str
+    number: int
+    environment: str
+    log_stream: str
+    spec: Spec
+    index: int | None = None
+    array_size: int | None = None
+    node: int | None = None
+    main_address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempt:
+    """End an attempt: SIGTERM, and SIGKILL `grace_s` later."""
+
+    attempt_id: str
+    environment: str
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverAttempt:
+    """Ask what became of an attempt that was seen running before a restart."""
+
+    attempt_id: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SettleAttempt:
+    """The end of an attempt is durable: its engine may forget it."""
+
+    attempt_id: str
+    environment: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResizePools:
+    """Compute environments were made, changed or removed."""
+
+
+Effect = StartAttempt | StopAttempt | RecoverAttempt | SettleAttempt | ResizePools
