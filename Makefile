@@ -42,7 +42,7 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/unit/test_tidy.py
 
 bench: $(VENV)/.bench
-	$(BIN)/python benchmarks/all.py
+	$(BIN)/python -m benchmarks.all
 
 simulate: $(VENV)/.dev
 	TIDEMILL_SIMULATE_SEEDS=$${TIDEMILL_SIMULATE_SEEDS:-2000} $(BIN)/python -m pytest tests/simulation

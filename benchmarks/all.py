@@ -1,0 +1,23 @@
+"""Run every benchmark, one after the other: what `make bench` does."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+
+NAMES = ["array_of_true", "python_map", "submission", "dispatch", "footprint"]
+
+
+def main() -> None:
+    """Print the machine, then each benchmark's claims."""
+    import psutil
+
+    print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}")
+    for name in sys.argv[1:] or NAMES:
+        print(f"\n{name}")
+        importlib.import_module(f"benchmarks.{name}").main()
+
+
+if __name__ == "__main__":
+    main()
