@@ -1,0 +1,1 @@
+"""Who runs next, where, and why not yet; README.md beside this explains the domain."""

@@ -1,0 +1,167 @@
+"""How much each share of a fair-share queue has had, and whose turn that makes it.
+
+A share's score is `weight x (vCPUs in use now + decayed average of vCPUs in use)`; the lowest
+score goes first. The average looks back over shareDecaySeconds exponentially, so that who had
+little recently catches up; what runs now counts at once, so that one share can't take every
+place that comes free in one moment. Scores of waiting shares then level out, which gives each a
+part of the vCPUs in proportion to 1 / weight.
+
+`Ledger.key` is the logarithm of the score with the common decay taken out: it stands still while
+a share has nothing running and only grows while it has. So an order kept by key stays right as
+time passes, but for shares that run something, which can only have moved back.
+"""
+
+from __future__ import annotations
+
+from math import exp, inf, log
+
+from tidemill.services.batch.scheduling.spec import FairShare
+
+DEFAULT_DECAY_S = 600
+FORGET_BELOW_MILLI = 0.001
+
+
+class Share:
+    """One share identifier's account in one queue; CPU in thousandths of a vCPU."""
+
+    __slots__ = ("at_ms", "average", "identifier", "running", "waiting", "weight")
+
+    def __init__(self, identifier: str, weight: float) -> None:
+        self.identifier = identifier
+        self.weight = weight
+        self.running = 0
+        self.waiting = 0
+        self.average = 0.0
+        self.at_ms = 0
+
+    @property
+    def is_active(self) -> bool:
+        """Whether it has jobs runnable or running."""
+        return bool(self.running or self.waiting)
+
+
+class Ledger:
+    """The accounts of one queue's shares under its policy."""
+
+    def __init__(self, policy: FairShare) -> None:
+        self._shares: dict[str, Share] = {}
+        self._active = 0
+        self._sweep_at = 1024
+        self.latest_ms = 0
+        self.running = 0
+        self.adopt(policy)
+
+    def adopt(self, policy: FairShare) -> None:
+        """Take on a policy: its weights and decay count from now on. Keys made before are void."""
+        self.policy = policy
+        self.decay_ms = 1000 * (policy.decay_s or DEFAULT_DECAY_S)
+        self._exact = {name: weight for name, weight in policy.weights if not name.endswith("*")}
+        prefixes = [(name[:-1], weight) for name, weight in policy.weights if name.endswith("*")]
+        self._prefixes = sorted(prefixes, key=lambda prefix: -len(prefix[0]))
+        for share in self._shares.values():
+            share.weight = self.weight_of(share.identifier)
+
+    def weight_of(self, identifier: str) -> float:
+        """The weight factor of an identifier: its own, its longest prefix's, or 1."""
+        own = self._exact.get(identifier)
+        if own is not None:
+            return own
+        matching = (weight for name, weight in self._prefixes if identifier.startswith(name))
+        return next(matching, 1.0)
+
+    def share(self, identifier: str) -> Share:
+        """The account of `identifier`, opened when there is none."""
+        share = self._shares.get(identifier)
+        if share is None:
+            if len(self._shares) >= self._sweep_at:
+                self._sweep()
+            share = Share(identifier, self.weight_of(identifier))
+            self._shares[identifier] = share
+        return share
+
+    def shares(self) -> list[Share]:
+        """All accounts that are remembered."""
+        return list(self._shares.values())
+
+    def key(self, share: Share, now_ms: int) -> float:
+        """Where `share` stands: the lower goes first. Comparable between any two moments."""
+        score = self.score(share, now_ms)
+        return log(score) + now_ms / self.decay_ms if score > 0 else -inf
+
+    def score(self, share: Share, now_ms: int) -> float:
+        """Weighted use, in thousandths of a vCPU."""
+        return share.weight * (share.running + self.average(share, now_ms))
+
+    def average(self, share: Share, now_ms: int) -> float:
+        """The decayed average of thousandths of a vCPU in use, as of now."""
+        elapsed_ms = now_ms - share.at_ms
+        if elapsed_ms <= 0:
+            return share.average
+        return share.running + (share.average - share.running) * exp(-elapsed_ms / self.decay_ms)
+
+    def start(self, share: Share, cpu_milli: int, now_ms: int) -> None:
+        """Charge `share` with an attempt that takes its room now."""
+        self._settle(share, now_ms)
+        was_active = share.is_active
+        share.running += cpu_milli
+        self.running += cpu_milli
+        self._active += share.is_active - was_active
+
+    def stop(self, share: Share, cpu_milli: int, now_ms: int) -> None:
+        """The attempt has ended; what it used goes on to count, less and less."""
+        self._settle(share, now_ms)
+        share.running -= cpu_milli
+        self.running -= cpu_milli
+        self._active -= not share.is_active
+
+    def join(self, share: Share) -> None:
+        """One more entry of this share waits."""
+        self._active += not share.is_active
+        share.waiting += 1
+
+    def leave(self, share: Share) -> None:
+        """One entry of this share waits no more."""
+        share.waiting -= 1
+        self._active -= not share.is_active
+
+    def restore(self, share: Share, average: float, now_ms: int) -> None:
+        """Take up an average that was remembered from before a restart."""
+        share.average = average
+        share.at_ms = now_ms
+
+    @property
+    def active(self) -> int:
+        """How many shares have jobs runnable or running."""
+        return self._active
+
+    def reserved(self, total_milli: int) -> int:
+        """What of `total_milli` is kept for shares that are not active: AWS's formula."""
+        percent = self.policy.reservation_percent
+        if not percent:
+            return 0
+        return int(total_milli * (percent / 100) ** max(1, self._active))
+
+    def is_held_by_reserve(self, share: Share, cpu_milli: int, total_milli: int) -> bool:
+        """Whether starting this would eat into the reserve.
+
+        A share that runs nothing is what the reserve is for: its first attempt is never held.
+        """
+        if not self.policy.reservation_percent or not share.running:
+            return False
+        return self.running + cpu_milli > total_milli - self.reserved(total_milli)
+
+    def _settle(self, share: Share, now_ms: int) -> None:
+        if now_ms > share.at_ms:
+            self.latest_ms = now_ms
+            share.average = self.average(share, now_ms)
+            share.at_ms = now_ms
+
+    def _sweep(self) -> None:
+        """Forget shares that are idle and have had next to nothing for long."""
+        now_ms = self.latest_ms
+        self._shares = {
+            name: share
+            for name, share in self._shares.items()
+            if share.is_active or self.average(share, now_ms) >= FORGET_BELOW_MILLI
+        }
+        self._sweep_at = max(1024, 2 * len(self._shares))

@@ -1,0 +1,267 @@
+"""Who runs next, and where: the one place that puts order, room and reservations together.
+
+`Scheduler` is told what there is (environments, queues, consumables), what waits and what ends;
+`cycle` answers what starts now. It is pure: the same calls give the same answers. README.md
+beside this explains the rules and the reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
+
+from tidemill.platform.clock import Now
+from tidemill.services.batch.request import Request
+from tidemill.services.batch.scheduling.capacity import Consumable, Environment
+from tidemill.services.batch.scheduling.placement import claim, lacks, place, reserve
+from tidemill.services.batch.scheduling.queue import Account, Queue
+from tidemill.services.batch.scheduling.spec import (
+    Admission,
+    EnvironmentSpec,
+    EnvironmentUse,
+    QueueSpec,
+    Released,
+    Waiting,
+)
+
+Head = tuple[int, int, str, Queue, Waiting]
+"""(-priority of the queue, seq of the job, name of the queue, ...): sorts as turns go."""
+
+
+@dataclass(slots=True)
+class _Hold:
+    """What an attempt holds from its admission to its release."""
+
+    environment: Environment
+    request: Request
+    queue: Queue | None
+    account: Account | None
+
+
+class Scheduler:
+    """Decides admissions over all queues and environments of the account."""
+
+    def __init__(self) -> None:
+        self._environments: dict[str, Environment] = {}
+        self._queues: dict[str, Queue] = {}
+        self._consumables: dict[str, Consumable] = {}
+        self._waiting: dict[str, Waiting] = {}
+        self._holds: dict[str, _Hold] = {}
+        self._is_stirred = False
+
+    # What there is
+
+    def set_environment(self, spec: EnvironmentSpec) -> None:
+        """Make or change a compute environment; what runs there stays."""
+        environment = self._environments.get(spec.name)
+        if environment is None:
+            self._environments[spec.name] = Environment(spec)
+        else:
+            environment.resize(spec)
+        self._attach_queues()
+
+    def remove_environment(self, name: str) -> None:
+        """Forget an environment; no queue should name it any more. Unknown is no matter."""
+        self._environments.pop(name, None)
+        self._attach_queues()
+
+    def set_queue(self, spec: QueueSpec) -> None:
+        """Make or change a queue; what waits in it stays."""
+        queue = self._queues.get(spec.name)
+        if queue is None:
+            queue = self._queues[spec.name] = Queue(spec)
+        else:
+            queue.adopt(spec)
+        self._attach_queues()
+
+    def remove_queue(self, name: str) -> None:
+        """Forget a queue, with all that waits in it. Unknown is no matter."""
+        queue = self._queues.pop(name, None)
+        if queue is not None:
+            for waiting in queue.waiting():
+                del self._waiting[waiting.job_id]
+        self._is_stirred = True
+
+    def set_consumable(self, name: str, total: int, replenishable: bool) -> None:
+        """Make or change a consumable resource; `total` includes what is in use."""
+        consumable = self._consumables.setdefault(name, Consumable())
+        consumable.is_known = True
+        consumable.total = total
+        consumable.replenishable = replenishable
+        self._is_stirred = True
+
+    def remove_consumable(self, name: str) -> None:
+        """Forget a consumable resource; jobs that name it wait until it is made again."""
+        consumable = self._consumables.get(name)
+        if consumable is not None:
+            consumable.is_known = False
+            consumable.total = 0
+            if not consumable.in_use:
+                del self._consumables[name]
+
+    def _attach_queues(self) -> None:
+        for queue in self._queues.values():
+            queue.attach(self._environments)
+        self._is_stirred = True
+
+    # What waits, what runs
+
+    def add(self, waiting: Waiting) -> None:
+        """Let a job, or an array with runnable children, wait in its queue.
+
+        Calling it again for what waits already is harmless, so it may be called whenever an
+        array's `indexes` have changed; an array without any leaves the line.
+        """
+        self._is_stirred = True
+        if waiting.indexes is not None and not waiting.indexes:
+            self.remove(waiting.job_id)
+        elif waiting.job_id not in self._waiting:
+            self._queues[waiting.queue].add(waiting)
+            self._waiting[waiting.job_id] = waiting
+
+    def remove(self, job_id: str) -> None:
+        """Take a job out of line; nothing happens when it does not wait."""
+        waiting = self._waiting.pop(job_id, None)
+        if waiting is not None:
+            self._queues[waiting.queue].remove(waiting)
+            self._is_stirred = True
+
+    def occupy(
+        self, key: str, queue: str, environment: str, request: Request, share: str, now: Now
+    ) -> None:
+        """Take up an attempt that was admitted before a restart; in the order of admission.
+
+        It holds what it holds, even where things have been removed or made smaller since.
+        """
+        place_ = self._environments.get(environment)
+        if place_ is None:
+            nothing = EnvironmentSpec(name=environment, cpu_milli=0, memory_mib=0, valid=False)
+            place_ = self._environments[environment] = Environment(nothing)
+            self._attach_queues()
+        self._hold(key, self._queues.get(queue), place_, request, share, now)
+
+    def release(self, key: str, now: Now, *, spend: bool = True) -> Released | None:
+        """Take back what the attempt `key` holds: it has ended. None when it holds nothing.
+
+        `spend` False says that it never ran, so that it has used none of what can be used up.
+        """
+        hold = self._holds.pop(key, None)
+        if hold is None:
+            return None
+        request = hold.request
+        hold.environment.free(key, request, now.mono_ms)
+        if hold.queue is not None and hold.account is not None:
+            hold.queue.settle(hold.account, request.cpu_milli, now.mono_ms)
+        self._is_stirred = True
+        return Released(
+            environment=hold.environment.spec.name, spent=self._give_back(request, spend)
+        )
+
+    def _give_back(self, request: Request, spend: bool) -> tuple[tuple[str, int], ...]:
+        spent = []
+        for name, amount in request.consumables:
+            consumable = self._consumables[name]
+            if consumable.release(amount, spend=spend):
+                spent.append((name, amount))
+            if not consumable.is_known and not consumable.in_use:
+                del self._consumables[name]
+        return tuple(spent)
+
+    def _hold(
+        self, key: str, queue: Queue | None, place_: Environment, request: Request, share: str,
+        now: Now,
+    ) -> None:  # fmt: skip
+        account = queue.charge(share, request.cpu_milli, now.mono_ms) if queue else None
+        place_.hold(key, request)
+        for name, amount in request.consumables:
+            self._consumables.setdefault(name, Consumable()).in_use += amount
+        self._holds[key] = _Hold(place_, request, queue, account)
+
+    # What starts now
+
+    def cycle(self, now: Now) -> list[Admission]:
+        """Admit all that can start now, in order, and hold what they are to start in.
+
+        Costs what is admitted, plus a little per queue with waiting jobs; nothing per waiting
+        job. Nothing has changed since the last cycle: nothing is done.
+        """
+        if not self._is_stirred:
+            return []
+        self._is_stirred = False
+        admissions: list[Admission] = []
+        heads = self._collect_heads(now.mono_ms)
+        first_held: dict[str, Waiting] = {}
+        while heads:
+            queue, waiting = heads[0][3:]
+            environment = self._place(queue, waiting, now.mono_ms)
+            if environment is not None:
+                admissions.append(self._admit(queue, waiting, environment, now))
+            else:
+                first_held.setdefault(queue.spec.name, waiting)
+            following = queue.head(now.mono_ms)
+            if following is None:
+                heappop(heads)
+            else:
+                heapreplace(heads, self._head(queue, following))
+        self._note_held(first_held, now)
+        return admissions
+
+    def _collect_heads(self, mono_ms: int) -> list[Head]:
+        for environment in self._environments.values():
+            environment.forget_kept()
+        for consumable in self._consumables.values():
+            consumable.claimed = 0
+        heads: list[Head] = []
+        for queue in self._queues.values():
+            queue.release_lanes()
+            waiting = queue.head(mono_ms)
+            if waiting is not None:
+                heads.append(self._head(queue, waiting))
+        heapify(heads)
+        return heads
+
+    @staticmethod
+    def _head(queue: Queue, waiting: Waiting) -> Head:
+        return -queue.spec.priority, waiting.seq, queue.spec.name, queue, waiting
+
+    def _place(self, queue: Queue, waiting: Waiting, mono_ms: int) -> Environment | None:
+        """Find room for a head; without any, hold back what has to wait behind it."""
+        request = waiting.request
+        if request.consumables and lacks(self._consumables, request):
+            claim(self._consumables, request)
+            queue.hold_lane(waiting)
+            return None
+        if not queue.is_held_by_reserve(waiting):
+            environment = place(queue.environments, waiting, mono_ms)
+            if environment is not None:
+                return environment
+            if reserve(queue.environments, waiting):
+                claim(self._consumables, request)
+        queue.hold_lanes()
+        return None
+
+    def _admit(
+        self, queue: Queue, waiting: Waiting, environment: Environment, now: Now
+    ) -> Admission:
+        index = None if waiting.indexes is None else waiting.indexes.pop_first()
+        if not waiting.indexes:
+            queue.remove(waiting)
+            del self._waiting[waiting.job_id]
+        admission = Admission(waiting.job_id, index, environment.spec.name)
+        self._hold(admission.key, queue, environment, waiting.request, waiting.share, now)
+        if queue.held is waiting:
+            queue.held = None
+        return admission
+
+    def _note_held(self, first_held: dict[str, Waiting], now: Now) -> None:
+        for name, queue in self._queues.items():
+            waiting = first_held.get(name)
+            if waiting is not queue.held:
+                queue.held = waiting
+                queue.held_since = now
+
+    # What can be read
+
+    def environment_use(self, name: str) -> EnvironmentUse:
+        """What is in use of a compute environment now."""
+        return self._environments[name].use()
