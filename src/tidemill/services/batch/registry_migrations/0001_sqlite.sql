@@ -1,0 +1,16 @@
+-- Queues, compute environments, policies and consumable resources: few, each a small document.
+CREATE TABLE batch_resource (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (kind, name)
+) WITHOUT ROWID;
+
+-- Job definitions by revision; `ended_ms` says when one was deregistered.
+CREATE TABLE batch_definition (
+    name TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    ended_ms INTEGER,
+    PRIMARY KEY (name, revision)
+);

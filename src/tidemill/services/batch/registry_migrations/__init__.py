@@ -1,0 +1,1 @@
+"""Numbered steps of the schema of what Batch's jobs run in."""
