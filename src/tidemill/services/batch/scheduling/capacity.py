@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.scheduling.lookahead import Pace
-from tidemill.services.batch.scheduling.spec import EnvironmentSpec, EnvironmentUse
+from tidemill.services.batch.scheduling.spec import EnvironmentSpec, EnvironmentUse, Waiting
 
 
 class Environment:
@@ -92,17 +92,18 @@ class Environment:
             self.gpus_free += request.gpus
         self._move_inside()
 
-    def keep(self, job_id: str, request: Request) -> None:
-        """Keep room for `request` against all that come later in this cycle."""
+    def keep(self, waiting: Waiting) -> None:
+        """Keep room for a job against all that come later in this cycle."""
+        request = waiting.request
         self.cpu_kept += request.cpu_milli
         self.memory_kept += request.memory_mib
         self.gpus_kept += request.gpus
-        self.kept_for.append(job_id)
+        self.kept_for.append(waiting)
 
     def forget_kept(self) -> None:
         """Begin a cycle: nothing is kept."""
         self.cpu_kept = self.memory_kept = self.gpus_kept = 0
-        self.kept_for: list[str] = []
+        self.kept_for: list[Waiting] = []
 
     def use(self) -> EnvironmentUse:
         """What is in use now."""
@@ -157,6 +158,11 @@ class Consumable:
     def available(self) -> int:
         """How much can be taken now; less than nothing once `total` was lowered under use."""
         return self.total - self.in_use
+
+    @property
+    def attainable(self) -> int:
+        """How much there can be without anybody adding to it."""
+        return self.total if self.replenishable else self.available
 
     def release(self, amount: int, *, spend: bool) -> bool:
         """Give `amount` back, or spend it where it is of the kind that is used up: then True."""

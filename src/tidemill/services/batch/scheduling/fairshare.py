@@ -22,30 +22,33 @@ FORGET_BELOW_MILLI = 0.001
 
 
 class Share:
-    """One share identifier's account in one queue; CPU in thousandths of a vCPU."""
+    """One share identifier's account in one queue.
 
-    __slots__ = ("at_ms", "average", "identifier", "running", "waiting", "weight")
+    `running` is what its `attempts` have in use and `average` the decayed average of that as it
+    was at `at_ms`, both in thousandths of a vCPU; `waiting` counts its jobs in line.
+    """
+
+    __slots__ = ("at_ms", "attempts", "average", "identifier", "running", "waiting", "weight")
 
     def __init__(self, identifier: str, weight: float) -> None:
         self.identifier = identifier
         self.weight = weight
+        self.attempts = 0
         self.running = 0
         self.waiting = 0
         self.average = 0.0
         self.at_ms = 0
 
-    @property
-    def is_active(self) -> bool:
-        """Whether it has jobs runnable or running."""
-        return bool(self.running or self.waiting)
-
 
 class Ledger:
-    """The accounts of one queue's shares under its policy."""
+    """The accounts of one queue's shares under its policy.
+
+    `active` shares have jobs runnable or running; `running` is what all of them have in use.
+    """
 
     def __init__(self, policy: FairShare) -> None:
         self._shares: dict[str, Share] = {}
-        self._active = 0
+        self.active = 0
         self._sweep_at = 1024
         self.latest_ms = 0
         self.running = 0
@@ -85,7 +88,7 @@ class Ledger:
 
     def key(self, share: Share, now_ms: int) -> float:
         """Where `share` stands: the lower goes first. Comparable between any two moments."""
-        score = self.score(share, now_ms)
+        score = share.weight * (share.running + self.average(share, now_ms))
         return log(score) + now_ms / self.decay_ms if score > 0 else -inf
 
     def score(self, share: Share, now_ms: int) -> float:
@@ -102,51 +105,51 @@ class Ledger:
     def start(self, share: Share, cpu_milli: int, now_ms: int) -> None:
         """Charge `share` with an attempt that takes its room now."""
         self._settle(share, now_ms)
-        was_active = share.is_active
+        if not share.attempts and not share.waiting:
+            self.active += 1
+        share.attempts += 1
         share.running += cpu_milli
         self.running += cpu_milli
-        self._active += share.is_active - was_active
 
     def stop(self, share: Share, cpu_milli: int, now_ms: int) -> None:
         """The attempt has ended; what it used goes on to count, less and less."""
         self._settle(share, now_ms)
+        share.attempts -= 1
         share.running -= cpu_milli
         self.running -= cpu_milli
-        self._active -= not share.is_active
+        if not share.attempts and not share.waiting:
+            self.active -= 1
 
     def join(self, share: Share) -> None:
-        """One more entry of this share waits."""
-        self._active += not share.is_active
+        """One more job or array of this share waits."""
+        if not share.attempts and not share.waiting:
+            self.active += 1
         share.waiting += 1
 
     def leave(self, share: Share) -> None:
-        """One entry of this share waits no more."""
+        """One job or array of this share waits no more."""
         share.waiting -= 1
-        self._active -= not share.is_active
+        if not share.attempts and not share.waiting:
+            self.active -= 1
 
     def restore(self, share: Share, average: float, now_ms: int) -> None:
         """Take up an average that was remembered from before a restart."""
         share.average = average
         share.at_ms = now_ms
 
-    @property
-    def active(self) -> int:
-        """How many shares have jobs runnable or running."""
-        return self._active
-
     def reserved(self, total_milli: int) -> int:
         """What of `total_milli` is kept for shares that are not active: AWS's formula."""
         percent = self.policy.reservation_percent
         if not percent:
             return 0
-        return int(total_milli * (percent / 100) ** max(1, self._active))
+        return int(total_milli * (percent / 100) ** max(1, self.active))
 
     def is_held_by_reserve(self, share: Share, cpu_milli: int, total_milli: int) -> bool:
         """Whether starting this would eat into the reserve.
 
         A share that runs nothing is what the reserve is for: its first attempt is never held.
         """
-        if not self.policy.reservation_percent or not share.running:
+        if not self.policy.reservation_percent or not share.attempts:
             return False
         return self.running + cpu_milli > total_milli - self.reserved(total_milli)
 
@@ -162,6 +165,6 @@ class Ledger:
         self._shares = {
             name: share
             for name, share in self._shares.items()
-            if share.is_active or self.average(share, now_ms) >= FORGET_BELOW_MILLI
+            if share.attempts or share.waiting or self.average(share, now_ms) >= FORGET_BELOW_MILLI
         }
         self._sweep_at = max(1024, 2 * len(self._shares))

@@ -20,28 +20,27 @@ Names = tuple[str, ...]
 
 
 class Lane(Protocol):
-    """Jobs that name the same consumables, in the order of their queue's kind."""
+    """Jobs that name the same consumables, in the order of their queue's kind.
+
+    `is_held` says that the present cycle passes it over.
+    """
 
     is_held: bool
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody waits."""
-
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: Waiting, now_ms: int) -> None:
         """Let `waiting` join."""
 
-    def remove(self, waiting: Waiting) -> None:
-        """Take `waiting` out; it must be in line."""
+    def remove(self, waiting: Waiting, now_ms: int) -> bool:
+        """Take `waiting` out, who must be in line; True when nobody is left."""
 
-    def head(self, now_ms: int) -> tuple[float, Waiting] | None:
+    def head(self, now_ms: int) -> tuple[float, Waiting]:
         """Where its first job stands against other lanes' first (lower goes first), and that."""
 
     def lines(self) -> list[Line]:
-        """The lines it is made of; all empty means nobody waits."""
+        """The lines that it is made of."""
 
-    def touch(self, share: Share, now_ms: int) -> None:
-        """What `share` has in use has changed."""
+    def touch(self, identifier: str, now_ms: int) -> None:
+        """What this share has in use has changed."""
 
     def stand_anew(self, now_ms: int) -> None:
         """Weights or decay have changed."""
@@ -50,38 +49,34 @@ class Lane(Protocol):
 class FifoLane:
     """First in, first out; schedulingPriority counts only under a fair-share policy."""
 
-    __slots__ = ("is_held", "line")
+    __slots__ = ("_line", "is_held")
 
     def __init__(self) -> None:
-        self.line = Line()
+        self._line = Line()
         self.is_held = False
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: Waiting, now_ms: int) -> None:  # noqa: ARG002
         """Let `waiting` join."""
-        self.line.add((0, waiting.seq, waiting))
+        self._line.add((0, waiting.seq, waiting))
 
-    def remove(self, waiting: Waiting) -> None:
+    def remove(self, waiting: Waiting, now_ms: int) -> bool:  # noqa: ARG002
         """Take `waiting` out."""
-        self.line.remove(0, waiting.seq)
+        self._line.remove(0, waiting.seq)
+        return not self._line
 
-    def head(self, now_ms: int) -> tuple[float, Waiting] | None:  # noqa: ARG002
+    def head(self, now_ms: int) -> tuple[float, Waiting]:  # noqa: ARG002
         """The oldest."""
-        return (0.0, self.line.first()[2]) if self.line else None
+        return 0.0, self._line.first()[2]
 
     def lines(self) -> list[Line]:
         """Its only line."""
-        return [self.line] if self.line else []
+        return [self._line]
 
-    def touch(self, share: Share, now_ms: int) -> None:
+    def touch(self, identifier: str, now_ms: int) -> None:
         """Shares mean nothing here."""
 
     def stand_anew(self, now_ms: int) -> None:
         """Nor do weights."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody waits."""
-        return not self.line
 
 
 class Standing:
@@ -96,81 +91,73 @@ class Standing:
 
 
 class FairLane:
-    """The share that stands lowest first; see `Ledger.key` for why a heap by key stays right."""
+    """The share that stands lowest first; `Ledger.key` says why a heap by key stays right."""
 
-    __slots__ = ("_heap", "_ledger", "_ticket", "is_held", "standings")
+    __slots__ = ("_heap", "_ledger", "_standings", "_ticket", "is_held")
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._heap: list[tuple[float, int, int, Standing]] = []
         self._ticket = 0
-        self.standings: dict[str, Standing] = {}
+        self._standings: dict[str, Standing] = {}
         self.is_held = False
 
-    def add(self, waiting: Waiting) -> None:
+    def add(self, waiting: Waiting, now_ms: int) -> None:
         """Let `waiting` join its share's line."""
-        standing = self.standings.get(waiting.share)
+        standing = self._standings.get(waiting.share)
         if standing is None:
             standing = Standing(self._ledger.share(waiting.share))
-            self.standings[waiting.share] = standing
+            self._standings[waiting.share] = standing
         standing.line.add((-waiting.priority, waiting.seq, waiting))
         if standing.line.first()[2] is waiting:
-            self._stand(standing, standing.share.at_ms)
+            self._stand(standing, now_ms)
 
-    def remove(self, waiting: Waiting) -> None:
-        """Take `waiting` out of its share's line."""
-        standing = self.standings[waiting.share]
-        was_first = standing.line.first()[2] is waiting
+    def remove(self, waiting: Waiting, now_ms: int) -> bool:
+        """Take `waiting` out of its share's line; the share stands anew."""
+        standing = self._standings[waiting.share]
         standing.line.remove(-waiting.priority, waiting.seq)
-        if not standing.line:
+        if standing.line:
+            self._stand(standing, now_ms)
+        else:
             standing.ticket = -1
-            del self.standings[waiting.share]
-        elif was_first:
-            self._stand(standing, standing.share.at_ms)
+            del self._standings[waiting.share]
+        return not self._standings
 
-    def head(self, now_ms: int) -> tuple[float, Waiting] | None:
+    def head(self, now_ms: int) -> tuple[float, Waiting]:
         """The first job of the share that stands lowest at this moment."""
         heap = self._heap
-        while heap:
+        while True:
             key, seq, ticket, standing = heap[0]
             if ticket != standing.ticket:
                 heappop(heap)
                 continue
-            share = standing.share
-            if share.running and (present := self._ledger.key(share, now_ms)) > key:
-                heapreplace(heap, (present, seq, ticket, standing))
-                if heap[0][3] is not standing:
+            if standing.share.running:
+                present = self._ledger.key(standing.share, now_ms)
+                if present > key:
+                    heapreplace(heap, (present, seq, ticket, standing))
                     continue
-                key = present
             return key, standing.line.first()[2]
-        return None
-
-    def touch(self, share: Share, now_ms: int) -> None:
-        """Stand again where `share` belongs now."""
-        standing = self.standings.get(share.identifier)
-        if standing is not None:
-            self._stand(standing, now_ms)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether nobody waits."""
-        return not self.standings
 
     def lines(self) -> list[Line]:
         """One line for each share that waits."""
-        return [standing.line for standing in self.standings.values()]
+        return [standing.line for standing in self._standings.values()]
+
+    def touch(self, identifier: str, now_ms: int) -> None:
+        """Stand again where the share belongs now."""
+        standing = self._standings.get(identifier)
+        if standing is not None:
+            self._stand(standing, now_ms)
 
     def stand_anew(self, now_ms: int) -> None:
-        """Weights or decay have changed: every share stands where it belongs now."""
+        """Every share stands where it belongs now."""
         self._heap.clear()
-        for standing in self.standings.values():
+        for standing in self._standings.values():
             self._stand(standing, now_ms)
 
     def _stand(self, standing: Standing, now_ms: int) -> None:
-        self._ticket += 1
-        standing.ticket = self._ticket
-        key = self._ledger.key(standing.share, now_ms)
-        if len(self._heap) > 64 + 4 * len(self.standings):
+        ticket = standing.ticket = self._ticket = self._ticket + 1
+        if len(self._heap) > 64 + 4 * len(self._standings):
             self._heap = [entry for entry in self._heap if entry[2] == entry[3].ticket]
             heapify(self._heap)
-        heappush(self._heap, (key, standing.line.first()[1], self._ticket, standing))
+        key = self._ledger.key(standing.share, now_ms)
+        heappush(self._heap, (key, standing.line.first()[1], ticket, standing))

@@ -62,39 +62,62 @@ class Queue:
             self.add(job)
 
     def waiting(self) -> list[Waiting]:
-        """Every entry in line, lane by lane."""
+        """Every job in line, lane by lane."""
         lines = [line for lane in self.lanes.values() for line in lane.lines()]
         return [entry[2] for line in lines for entry in line]
 
     def add(self, waiting: Waiting) -> None:
         """Let `waiting` join."""
-        if self.ledger is not None:
-            self.ledger.join(self.ledger.share(waiting.share))
         names = names_of(waiting.request)
         lane = self.lanes.get(names)
         if lane is None:
             lane = self.lanes[names] = FairLane(self.ledger) if self.ledger else FifoLane()
-        lane.add(waiting)
+        now_ms = 0
+        if self.ledger is not None:
+            now_ms = self.ledger.latest_ms
+            self.ledger.join(self.ledger.share(waiting.share))
+        lane.add(waiting, now_ms)
 
     def remove(self, waiting: Waiting) -> None:
-        """Take `waiting` out; it must be in line. A lane left empty goes."""
-        names = names_of(waiting.request)
-        lane = self.lanes[names]
-        lane.remove(waiting)
-        if lane.is_empty:
-            del self.lanes[names]
+        """Take `waiting` out; it must be in line."""
+        now_ms = 0
         if self.ledger is not None:
+            now_ms = self.ledger.latest_ms
             self.ledger.leave(self.ledger.share(waiting.share))
+        self._leave_lane(waiting, now_ms)
+
+    def _leave_lane(self, waiting: Waiting, now_ms: int) -> None:
+        names = names_of(waiting.request)
+        if self.lanes[names].remove(waiting, now_ms):
+            del self.lanes[names]
+
+    def admit(self, waiting: Waiting, now_ms: int, *, leaves: bool) -> Account | None:
+        """Charge an attempt of `waiting` to its share; the job `leaves` if nothing is left of it.
+
+        None where shares mean nothing.
+        """
+        ledger = self.ledger
+        if ledger is None:
+            if leaves:
+                self._leave_lane(waiting, now_ms)
+            return None
+        share = ledger.share(waiting.share)
+        ledger.start(share, waiting.request.cpu_milli, now_ms)
+        if leaves:
+            ledger.leave(share)
+            self._leave_lane(waiting, now_ms)
+        if not leaves or len(self.lanes) > 1:
+            self._touch(share, now_ms)
+        return ledger, share
 
     def head(self, now_ms: int) -> Waiting | None:
-        """Whose turn it is, lanes that are held aside."""
+        """Whose turn it is, lanes that are held aside; None when there is nobody."""
         first: tuple[float, Waiting] | None = None
         for lane in self.lanes.values():
-            if lane.is_held:
-                continue
-            head = lane.head(now_ms)
-            if head is not None and (first is None or self._precedes(head, first)):
-                first = head
+            if not lane.is_held:
+                head = lane.head(now_ms)
+                if first is None or self._precedes(head, first):
+                    first = head
         return first[1] if first else None
 
     def _precedes(self, one: tuple[float, Waiting], other: tuple[float, Waiting]) -> bool:
@@ -141,4 +164,4 @@ class Queue:
 
     def _touch(self, share: Share, now_ms: int) -> None:
         for lane in self.lanes.values():
-            lane.touch(share, now_ms)
+            lane.touch(share.identifier, now_ms)

@@ -13,8 +13,9 @@ from heapq import heapify, heappop, heapreplace
 from tidemill.platform.clock import Now
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.scheduling.capacity import Consumable, Environment
-from tidemill.services.batch.scheduling.placement import claim, lacks, place, reserve
+from tidemill.services.batch.scheduling.placement import place
 from tidemill.services.batch.scheduling.queue import Account, Queue
+from tidemill.services.batch.scheduling.reservation import Reservations, lacks
 from tidemill.services.batch.scheduling.spec import (
     Admission,
     EnvironmentSpec,
@@ -47,6 +48,7 @@ class Scheduler:
         self._consumables: dict[str, Consumable] = {}
         self._waiting: dict[str, Waiting] = {}
         self._holds: dict[str, _Hold] = {}
+        self._reservations = Reservations()
         self._is_stirred = False
 
     # What there is
@@ -133,12 +135,14 @@ class Scheduler:
 
         It holds what it holds, even where things have been removed or made smaller since.
         """
-        place_ = self._environments.get(environment)
-        if place_ is None:
+        where = self._environments.get(environment)
+        if where is None:
             nothing = EnvironmentSpec(name=environment, cpu_milli=0, memory_mib=0, valid=False)
-            place_ = self._environments[environment] = Environment(nothing)
+            where = self._environments[environment] = Environment(nothing)
             self._attach_queues()
-        self._hold(key, self._queues.get(queue), place_, request, share, now)
+        whose = self._queues.get(queue)
+        account = whose.charge(share, request.cpu_milli, now.mono_ms) if whose else None
+        self._hold(key, _Hold(where, request, whose, account))
 
     def release(self, key: str, now: Now, *, spend: bool = True) -> Released | None:
         """Take back what the attempt `key` holds: it has ended. None when it holds nothing.
@@ -167,15 +171,11 @@ class Scheduler:
                 del self._consumables[name]
         return tuple(spent)
 
-    def _hold(
-        self, key: str, queue: Queue | None, place_: Environment, request: Request, share: str,
-        now: Now,
-    ) -> None:  # fmt: skip
-        account = queue.charge(share, request.cpu_milli, now.mono_ms) if queue else None
-        place_.hold(key, request)
-        for name, amount in request.consumables:
+    def _hold(self, key: str, hold: _Hold) -> None:
+        hold.environment.hold(key, hold.request)
+        for name, amount in hold.request.consumables:
             self._consumables.setdefault(name, Consumable()).in_use += amount
-        self._holds[key] = _Hold(place_, request, queue, account)
+        self._holds[key] = hold
 
     # What starts now
 
@@ -207,10 +207,7 @@ class Scheduler:
         return admissions
 
     def _collect_heads(self, mono_ms: int) -> list[Head]:
-        for environment in self._environments.values():
-            environment.forget_kept()
-        for consumable in self._consumables.values():
-            consumable.claimed = 0
+        self._reservations.clear()
         heads: list[Head] = []
         for queue in self._queues.values():
             queue.release_lanes()
@@ -228,15 +225,15 @@ class Scheduler:
         """Find room for a head; without any, hold back what has to wait behind it."""
         request = waiting.request
         if request.consumables and lacks(self._consumables, request):
-            claim(self._consumables, request)
+            self._reservations.claim(self._consumables, request)
             queue.hold_lane(waiting)
             return None
         if not queue.is_held_by_reserve(waiting):
             environment = place(queue.environments, waiting, mono_ms)
             if environment is not None:
                 return environment
-            if reserve(queue.environments, waiting):
-                claim(self._consumables, request)
+            if self._reservations.keep_room(queue.environments, waiting):
+                self._reservations.claim(self._consumables, request)
         queue.hold_lanes()
         return None
 
@@ -244,13 +241,14 @@ class Scheduler:
         self, queue: Queue, waiting: Waiting, environment: Environment, now: Now
     ) -> Admission:
         index = None if waiting.indexes is None else waiting.indexes.pop_first()
-        if not waiting.indexes:
-            queue.remove(waiting)
+        leaves = not waiting.indexes
+        account = queue.admit(waiting, now.mono_ms, leaves=leaves)
+        if leaves:
             del self._waiting[waiting.job_id]
-        admission = Admission(waiting.job_id, index, environment.spec.name)
-        self._hold(admission.key, queue, environment, waiting.request, waiting.share, now)
         if queue.held is waiting:
             queue.held = None
+        admission = Admission(waiting.job_id, index, environment.spec.name)
+        self._hold(admission.key, _Hold(environment, waiting.request, queue, account))
         return admission
 
     def _note_held(self, first_held: dict[str, Waiting], now: Now) -> None:
