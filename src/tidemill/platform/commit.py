@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from tidemill.platform.store import Store, Write
+from tidemill.platform.store import Store, StoreError, Write
 
 
 class Committer:
@@ -41,11 +41,12 @@ class Committer:
         await future
 
     async def settled(self) -> None:
-        """Return when everything handed in so far is durable."""
-        if self._running:
+        """Return when everything handed in so far is durable; at once when nothing is waiting."""
+        if self._running or self._error is not None:
             await self.commit(())
 
     async def _drain(self) -> None:
+        waiting: list[asyncio.Future[None]] = []
         try:
             while self._waiting:
                 writes, self._writes = self._writes, []
@@ -55,16 +56,20 @@ class Committer:
                 for future in waiting:
                     if not future.done():
                         future.set_result(None)
+        except asyncio.CancelledError:
+            self._fail(StoreError("The server ended before this was durable."), waiting)
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the server must stop on it
-            self._fail(error, waiting + self._waiting)
+            self._fail(error, waiting)
         finally:
             self._running = False
 
     def _fail(self, error: Exception, waiting: list[asyncio.Future[None]]) -> None:
         self._error = error
-        self._waiting = []
-        for future in waiting:
+        for future in (*waiting, *self._waiting):
             if not future.done():
                 future.set_exception(error)
+        self._writes = []
+        self._waiting = []
         if not self.failed.done():
             self.failed.set_result(error)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from tidemill.platform.clock import Clock, Timer
 from tidemill.platform.commit import Committer
@@ -28,7 +28,14 @@ class _Letter:
     retry_key: str | None
 
 
-class Ledger:
+class Stopped(Exception):
+    """The server is stopping: send the call again once it is back."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+class Ledger(Protocol):
     """What the loop adds to a core's own writes: the events feed and the retried calls' replies.
 
     Both are optional parts of the platform; the loop only knows that they turn into writes.
@@ -36,14 +43,12 @@ class Ledger:
 
     def events(self, events: Sequence[Event], wall_ms: int) -> list[Write]:
         """The writes that append `events` to the feed; called once a batch, before its commit."""
-        return []
 
     def published(self) -> None:
-        """The events handed over last are committed: subscribers may be woken."""
+        """Events handed over earlier are committed: subscribers may be woken."""
 
     def replies(self, replies: Sequence[tuple[str, Any]], wall_ms: int) -> list[Write]:
         """The writes that remember the reply to each retry key."""
-        return []
 
 
 class Loop:
@@ -61,57 +66,88 @@ class Loop:
         self._committer = committer
         self._clock = clock
         self._perform = perform
-        self._ledger = ledger or Ledger()
+        self._ledger = ledger
         self._inbox: list[_Letter] = []
         self._wake: asyncio.Event = asyncio.Event()
         self._timer: Timer | None = None
+        self._timer_due_ms: int | None = None
+        self._end: Exception | None = None
 
     async def ask(self, message: Any, *, retry_key: str | None = None) -> Any:
         """The core's reply to a command, given after all that it changed is durable.
 
         Raises what the core refused it with. With a `retry_key` the reply is remembered in the
-        same transaction.
+        same transaction. A caller that is cancelled does not take the command back.
         """
+        return await self.post(message, retry_key=retry_key)
+
+    def post(self, message: Any, *, retry_key: str | None = None) -> asyncio.Future[Any]:
+        """Hand a command to the core now; the future gets what `ask` returns."""
+        if self._end is not None:
+            raise self._end
         reply: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._inbox.append(_Letter(message, reply, retry_key))
         self._wake.set()
-        return await reply
+        return reply
 
     def tell(self, messages: Iterable[Any]) -> None:
         """Hand observations to the core; nobody waits for them."""
-        self._inbox.extend(_Letter(message, None, None) for message in messages)
+        self._inbox.extend([_Letter(message, None, None) for message in messages])
         self._wake.set()
 
+    async def settled(self) -> None:
+        """Return when all that the core's memory shows is durable: a read waits for this.
+
+        It costs nothing while no transaction is under way.
+        """
+        await self._committer.settled()
+
     async def run(self) -> None:
-        """Turn until cancelled; an error of a commit ends it (the server stops then)."""
-        while True:
-            await self._wake.wait()
-            self._wake.clear()
-            letters, self._inbox = self._inbox[:BATCH_MAX], self._inbox[BATCH_MAX:]
-            if self._inbox:
-                self._wake.set()
-            await self._turn(letters)
+        """Turn until cancelled; begins with a wake-up, so that what is due is done at once.
+
+        An error ends it, and the server must stop then: one of a commit, or one that the core
+        raised itself, which is a bug that may have left its memory half changed. Whoever still
+        waits is refused with it.
+        """
+        self._wake.set()
+        letters: list[_Letter] = []
+        end: Exception = Stopped()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                letters, self._inbox = self._inbox[:BATCH_MAX], self._inbox[BATCH_MAX:]
+                if self._inbox:
+                    self._wake.set()
+                await self._turn(letters)
+        except Exception as error:
+            end = error
+            raise
+        finally:
+            self._close(letters, end)
 
     async def _turn(self, letters: list[_Letter]) -> None:
         now = self._clock.now()
         outcome = self._core.handle([letter.message for letter in letters], now)
         writes = outcome.writes
-        if outcome.events:
-            writes.extend(self._ledger.events(outcome.events, now.wall_ms))
+        if self._ledger is not None:
+            writes.extend(self._ledger_writes(self._ledger, letters, outcome, now.wall_ms))
+        if writes:
+            await self._committer.commit(writes)
+        self._deliver(letters, outcome)
+
+    def _ledger_writes(
+        self, ledger: Ledger, letters: list[_Letter], outcome: Outcome, wall_ms: int
+    ) -> list[Write]:
         remembered = [
             (letter.retry_key, reply)
             for letter, reply in zip(letters, outcome.replies, strict=True)
             if letter.retry_key is not None and not isinstance(reply, Exception)
         ]
-        if remembered:
-            writes.extend(self._ledger.replies(remembered, now.wall_ms))
-        if writes:
-            try:
-                await self._committer.commit(writes)
-            except Exception as error:
-                _refuse(letters, error)
-                raise
-        self._deliver(letters, outcome)
+        writes = ledger.replies(remembered, wall_ms) if remembered else []
+        if outcome.events:
+            writes.extend(ledger.events(outcome.events, wall_ms))
+        return writes
 
     def _deliver(self, letters: list[_Letter], outcome: Outcome) -> None:
         for letter, reply in zip(letters, outcome.replies, strict=True):
@@ -121,22 +157,31 @@ class Loop:
                 letter.reply.set_exception(reply)
             else:
                 letter.reply.set_result(reply)
-        if outcome.events:
+        if outcome.events and self._ledger is not None:
             self._ledger.published()
         if outcome.effects:
             self._perform(outcome.effects)
         self._set_timer()
 
     def _set_timer(self) -> None:
+        due_ms = self._core.next_wake_ms
+        if due_ms == self._timer_due_ms:
+            return
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        due_ms = self._core.next_wake_ms
-        if due_ms is not None:
-            self._timer = self._clock.call_at(due_ms, self._wake.set)
+        self._timer_due_ms = due_ms
+        self._timer = None if due_ms is None else self._clock.call_at(due_ms, self._ring)
 
+    def _ring(self) -> None:
+        self._timer = self._timer_due_ms = None
+        self._wake.set()
 
-def _refuse(letters: list[_Letter], error: Exception) -> None:
-    for letter in letters:
-        if letter.reply is not None and not letter.reply.done():
-            letter.reply.set_exception(error)
+    def _close(self, letters: list[_Letter], end: Exception) -> None:
+        self._end = end
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._timer_due_ms = None
+        for letter in (*letters, *self._inbox):
+            if letter.reply is not None and not letter.reply.done():
+                letter.reply.set_exception(end)
+        self._inbox = []
