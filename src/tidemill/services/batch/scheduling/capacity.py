@@ -92,18 +92,18 @@ class Environment:
             self.gpus_free += request.gpus
         self._move_inside()
 
-    def keep(self, waiting: Waiting) -> None:
-        """Keep room for a job against all that come later in this cycle."""
+    def keep(self, priority: int, waiting: Waiting) -> None:
+        """Keep room for the head of a queue against all that come later in this cycle."""
         request = waiting.request
         self.cpu_kept += request.cpu_milli
         self.memory_kept += request.memory_mib
         self.gpus_kept += request.gpus
-        self.kept_for.append(waiting)
+        self.kept_for.append((priority, waiting))
 
     def forget_kept(self) -> None:
         """Begin a cycle: nothing is kept."""
         self.cpu_kept = self.memory_kept = self.gpus_kept = 0
-        self.kept_for: list[Waiting] = []
+        self.kept_for: list[tuple[int, Waiting]] = []
 
     def use(self) -> EnvironmentUse:
         """What is in use now."""

@@ -132,9 +132,9 @@ class Ledger:
         if not share.attempts and not share.waiting:
             self.active -= 1
 
-    def restore(self, share: Share, average: float, now_ms: int) -> None:
-        """Take up an average that was remembered from before a restart."""
-        share.average = average
+    def restore(self, share: Share, average: float, elapsed_ms: int, now_ms: int) -> None:
+        """Take up an average from `elapsed_ms` ago; what ran in between is not known."""
+        share.average = average * exp(-elapsed_ms / self.decay_ms)
         share.at_ms = now_ms
 
     def reserved(self, total_milli: int) -> int:

@@ -162,6 +162,15 @@ class Queue:
         share = self.ledger.share(waiting.share)
         return self.ledger.is_held_by_reserve(share, waiting.request.cpu_milli, self.cpu_milli)
 
+    def restore_share(
+        self, identifier: str, average_milli: float, elapsed_ms: int, now_ms: int
+    ) -> None:
+        """Take up what a share had `elapsed_ms` ago, before a restart."""
+        if self.ledger is not None:
+            share = self.ledger.share(identifier)
+            self.ledger.restore(share, average_milli, elapsed_ms, now_ms)
+            self._touch(share, now_ms)
+
     def _touch(self, share: Share, now_ms: int) -> None:
         for lane in self.lanes.values():
             lane.touch(share.identifier, now_ms)

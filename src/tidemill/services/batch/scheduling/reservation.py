@@ -8,10 +8,11 @@ left is what explanations speak of.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.scheduling.capacity import Consumable, Environment
+from tidemill.services.batch.scheduling.queue import Queue
 from tidemill.services.batch.scheduling.spec import Waiting
 
 
@@ -33,16 +34,16 @@ class Reservations:
         self._kept.clear()
         self._claimed.clear()
 
-    def keep_room(self, environments: Sequence[Environment], waiting: Waiting) -> bool:
-        """Keep room for a head that has none.
+    def keep_room(self, queue: Queue, waiting: Waiting) -> bool:
+        """Keep room for a queue's head that has none.
 
         In one environment only, the first that is large enough, and the same one every time:
         room that is kept in several would idle several, and room that wanders is never enough.
         False when none is large enough: then nothing is kept, for the job can't start.
         """
-        for environment in environments:
+        for environment in queue.environments:
             if environment.is_open and environment.could_hold(waiting.request):
-                environment.keep(waiting)
+                environment.keep(queue.spec.priority, waiting)
                 self._kept.append(environment)
                 return True
         return False

@@ -13,15 +13,25 @@ from heapq import heapify, heappop, heapreplace
 from tidemill.platform.clock import Now
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.scheduling.capacity import Consumable, Environment
+from tidemill.services.batch.scheduling.explanation import (
+    View,
+    explain,
+    find_impossible,
+    list_conditions,
+)
 from tidemill.services.batch.scheduling.placement import place
+from tidemill.services.batch.scheduling.position import front
 from tidemill.services.batch.scheduling.queue import Account, Queue
 from tidemill.services.batch.scheduling.reservation import Reservations, lacks
 from tidemill.services.batch.scheduling.spec import (
     Admission,
+    Blocked,
+    Condition,
     EnvironmentSpec,
     EnvironmentUse,
     QueueSpec,
     Released,
+    ShareUse,
     Waiting,
 )
 
@@ -232,7 +242,7 @@ class Scheduler:
             environment = place(queue.environments, waiting, mono_ms)
             if environment is not None:
                 return environment
-            if self._reservations.keep_room(queue.environments, waiting):
+            if self._reservations.keep_room(queue, waiting):
                 self._reservations.claim(self._consumables, request)
         queue.hold_lanes()
         return None
@@ -260,6 +270,71 @@ class Scheduler:
 
     # What can be read
 
+    def impossible(self, queue: str, request: Request) -> str | None:
+        """Why `request` can never run in `queue` as things are set up (AWS's code first)."""
+        return find_impossible(self._queues[queue], request)
+
+    def explain(self, key: str, now: Now) -> str:
+        """Why a waiting job, array or child (`id:3`) does not run yet: a statusReason.
+
+        One sentence with numbers, worked out now. KeyError when the job does not wait here.
+        """
+        return explain(self._view(key, now))
+
+    def conditions(self, key: str, now: Now) -> list[Condition]:
+        """Every condition that a waiting job has to meet, and which of them it does."""
+        return list_conditions(self._view(key, now))
+
+    def blocked(self, now: Now) -> list[Blocked]:
+        """The queues whose head was held back by the last cycle, and since when it has been."""
+        return [
+            Blocked(
+                queue=queue.spec.name,
+                job_id=queue.held.job_id,
+                reason=self.explain(queue.held.job_id, now),
+                since=queue.held_since,
+            )
+            for queue in self._queues.values()
+            if queue.held is not None and queue.held_since is not None
+        ]
+
+    def front(self, queue: str, now: Now, limit: int = 100) -> list[tuple[str, int | None]]:
+        """The first jobs (id, child's index) of a queue in the order of their turns."""
+        return front(self._queues[queue], now.mono_ms, limit)
+
     def environment_use(self, name: str) -> EnvironmentUse:
         """What is in use of a compute environment now."""
         return self._environments[name].use()
+
+    def consumable_in_use(self, name: str) -> int:
+        """How much of a consumable resource is held now."""
+        consumable = self._consumables.get(name)
+        return consumable.in_use if consumable else 0
+
+    def share_uses(self, now: Now) -> list[ShareUse]:
+        """What each share of each fair-share queue has had: to be handed back after a restart."""
+        return [
+            ShareUse(
+                queue=name,
+                share=share.identifier,
+                average_milli=queue.ledger.average(share, now.mono_ms),
+                at_wall_ms=now.wall_ms,
+            )
+            for name, queue in self._queues.items()
+            if queue.ledger is not None
+            for share in queue.ledger.shares()
+        ]
+
+    def restore_share(self, use: ShareUse, now: Now) -> None:
+        """Take up what a share had before a restart; the time in between has decayed it."""
+        queue = self._queues.get(use.queue)
+        if queue is not None:
+            elapsed_ms = max(0, now.wall_ms - use.at_wall_ms)
+            queue.restore_share(use.share, use.average_milli, elapsed_ms, now.mono_ms)
+
+    def _view(self, key: str, now: Now) -> View:
+        job_id, _, index = key.partition(":")
+        waiting = self._waiting[job_id]
+        queue = self._queues[waiting.queue]
+        number = int(index) if index else None
+        return View(queue, waiting, number, self._consumables, now.mono_ms)
