@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tidemill.services.batch.job import Spec
+from tidemill.services.batch.array import ArrayJob, Child
+from tidemill.services.batch.job import Running, Spec, UnderWay, Unit
+from tidemill.services.batch.multinode import Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,3 +63,33 @@ class ResizePools:
 
 
 Effect = StartAttempt | StopAttempt | RecoverAttempt | SettleAttempt | ResizePools
+
+
+def start_of(unit: Unit) -> StartAttempt:
+    """The order to start a unit's newest attempt."""
+    job, phase = unit.job, unit.phase
+    assert isinstance(phase, UnderWay)
+    return StartAttempt(
+        attempt_id=unit.attempt_id,
+        job_id=job.id,
+        number=unit.attempt,
+        environment=phase.environment,
+        log_stream=phase.log_stream,
+        spec=job.spec,
+        index=unit.index if isinstance(unit, Child) else None,
+        array_size=job.size if isinstance(job, ArrayJob) else None,
+        node=unit.index if isinstance(unit, Node) else None,
+        main_address=_main_address(unit) if isinstance(unit, Node) else None,
+    )
+
+
+def _main_address(node: Node) -> str | None:
+    phase = node.cluster.phase
+    return phase.address if isinstance(phase, Running) and not node.is_main else None
+
+
+def stop_of(unit: Unit) -> StopAttempt:
+    """The order to stop a unit's newest attempt."""
+    phase = unit.phase
+    assert isinstance(phase, UnderWay)
+    return StopAttempt(unit.attempt_id, phase.environment, unit.job.spec.stop_grace_s)

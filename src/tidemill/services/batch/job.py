@@ -48,6 +48,7 @@ class StopKind(StrEnum):
     TERMINATED = "TERMINATED"
     TIMEOUT = "TIMEOUT"
     DEPENDENCY = "DEPENDENCY"
+    MAIN_NODE = "MAIN_NODE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,8 @@ class Finished:
     reason: str = ""
 
 
-Phase = Starting | Running | Finished | None
+UnderWay = Starting | Running
+Phase = UnderWay | Finished | None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -31,6 +31,11 @@ class Node(Unit):
         """The whole job."""
         return self.cluster
 
+    @property
+    def is_main(self) -> bool:
+        """Whether the job fares as this node does."""
+        return self.index == self.cluster.shape.main
+
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class MultiNodeJob(Job):

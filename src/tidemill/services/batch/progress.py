@@ -103,7 +103,8 @@ def encode(unit: Unit) -> bytes:
     _tell_phase(progress, unit.phase)
     if isinstance(unit, ArrayJob):
         progress.status_summary = status_summary(unit)
-        _tell_stop(progress, unit.stop)
+        if unit.phase is None:
+            _tell_stop(progress, unit.stop)
     elif isinstance(unit, MultiNodeJob):
         _tell_nodes(progress, unit)
     return _encode(progress)

@@ -22,6 +22,7 @@ from tidemill.services.batch.command import Dependency, Ended, SubmitJob
 from tidemill.services.batch.job import Finished, Job, Running, Spec, Stop, StopKind, Unit
 from tidemill.services.batch.multinode import Node
 from tidemill.services.batch.progress import Progress
+from tidemill.services.batch.reason import dependency_failed
 from tidemill.services.batch.state import State
 
 MIGRATIONS: Final = migrations("tidemill.services.batch.migrations", "batch")
@@ -92,11 +93,6 @@ class RangeRow:
         if self.dependency is None:
             return self.reason
         return dependency_failed(f"{self.dependency}:{index}")
-
-
-def dependency_failed(job_id: str) -> str:
-    """The statusReason of what will never run because `job_id` failed."""
-    return f"Dependent Job failed: {job_id}."
 
 
 class _StoredSpec(msgspec.Struct, omit_defaults=True):
