@@ -157,9 +157,10 @@ def _await_turn(view: View, position: Position) -> str:
     head = view.queue.held
     if head is None or head is view.waiting:
         return "; ".join(standing)
-    reason = _obstacle(View(view.queue, head, None, view.consumables, view.now_ms))
-    reason = find_impossible(view.queue, head.request) or reason or "starts next"
-    return f"{'; '.join(standing)}; the first, {head.job_id}: {reason}"
+    in_its_place = View(view.queue, head, None, view.consumables, view.now_ms)
+    reason = find_impossible(view.queue, head.request) or _obstacle(in_its_place) or "starts next"
+    without_code = reason.partition(" - ")[2] or reason
+    return f"{'; '.join(standing)}; the first, {head.job_id}, {without_code}"
 
 
 def _standing(view: View, position: Position) -> list[str]:

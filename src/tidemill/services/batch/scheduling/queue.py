@@ -85,6 +85,8 @@ class Queue:
             now_ms = self.ledger.latest_ms
             self.ledger.leave(self.ledger.share(waiting.share))
         self._leave_lane(waiting, now_ms)
+        if self.held is waiting:
+            self.held = None
 
     def _leave_lane(self, waiting: Waiting, now_ms: int) -> None:
         names = names_of(waiting.request)

@@ -1,105 +1,10 @@
-"""Admission over several queues and environments, told as a user of the queues would see it."""
+"""Admission over queues and environments, as a user of the queues would see it."""
 
 from __future__ import annotations
 
-from itertools import count
 
-from tidemill.platform.clock import Now
-from tidemill.services.batch.index_set import IndexSet
-from tidemill.services.batch.request import Request
-from tidemill.services.batch.scheduling.scheduler import Scheduler
-from tidemill.services.batch.scheduling.spec import (
-    EnvironmentSpec,
-    FairShare,
-    QueueSpec,
-    Waiting,
-)
-
-GIB = 1024
-
-
-def at(ms: int) -> Now:
-    return Now(wall_ms=1_700_000_000_000 + ms, mono_ms=ms)
-
-
-def request(vcpus: float = 1, memory_mib: int = 512, gpus: int = 0, **consumables: int) -> Request:
-    return Request(int(vcpus * 1000), memory_mib, gpus, tuple(sorted(consumables.items())))
-
-
-class World:
-    """A scheduler, spoken to in vCPUs and names; time stands where `ms` is put."""
-
-    def __init__(self) -> None:
-        self.scheduler = Scheduler()
-        self.ms = 0
-        self._seq = count(1)
-
-    @property
-    def now(self) -> Now:
-        return at(self.ms)
-
-    def environment(self, name: str = "local", vcpus: int = 8, **more: object) -> World:
-        settings = {"memory_mib": 64 * GIB, **more}
-        self.scheduler.set_environment(
-            EnvironmentSpec(name=name, cpu_milli=vcpus * 1000, **settings)  # type: ignore[arg-type]
-        )
-        return self
-
-    def queue(
-        self,
-        name: str = "default",
-        *environments: str,
-        priority: int = 1,
-        policy: FairShare | None = None,
-    ) -> World:
-        self.scheduler.set_queue(
-            QueueSpec(
-                name=name,
-                priority=priority,
-                environments=environments or ("local",),
-                policy=policy,
-            )
-        )
-        return self
-
-    def submit(
-        self,
-        job_id: str,
-        asks: Request | None = None,
-        queue: str = "default",
-        *,
-        share: str = "",
-        priority: int = 0,
-        size: int | None = None,
-        look_ahead: bool = True,
-    ) -> Waiting:
-        waiting = Waiting(
-            job_id=job_id,
-            queue=queue,
-            seq=next(self._seq),
-            request=asks or request(),
-            share=share,
-            priority=priority,
-            indexes=None if size is None else IndexSet([(0, size - 1)]),
-            look_ahead=look_ahead,
-        )
-        self.scheduler.add(waiting)
-        return waiting
-
-    def cycle(self) -> list[str]:
-        return [f"{each.key}@{each.environment}" for each in self.scheduler.cycle(self.now)]
-
-    def release(self, *keys: str) -> None:
-        for key in keys:
-            assert self.scheduler.release(key, self.now)
-
-
-def small_world(vcpus: int = 2) -> World:
-    return World().environment(vcpus=vcpus).queue()
-
-
-def test_jobs_start_in_the_order_of_their_submission() -> None:
-    world = small_world(vcpus=2)
+def test_jobs_start_in_the_order_of_their_submission(small) -> None:
+    world = small
     for name in "abc":
         world.submit(name)
     assert world.cycle() == ["a@local", "b@local"]
@@ -108,8 +13,8 @@ def test_jobs_start_in_the_order_of_their_submission() -> None:
     assert world.cycle() == ["c@local"]
 
 
-def test_an_array_gives_its_children_one_by_one() -> None:
-    world = small_world(vcpus=2)
+def test_an_array_gives_its_children_one_by_one(small) -> None:
+    world = small
     world.submit("array", size=3)
     world.submit("after")
     assert world.cycle() == ["array:0@local", "array:1@local"]
@@ -117,8 +22,8 @@ def test_an_array_gives_its_children_one_by_one() -> None:
     assert world.cycle() == ["array:2@local", "after@local"]
 
 
-def test_a_child_that_is_put_back_goes_first_again() -> None:
-    world = small_world(vcpus=1)
+def test_a_child_that_is_put_back_goes_first_again(small) -> None:
+    world = small.environment(vcpus=1)
     array = world.submit("array", size=3)
     assert world.cycle() == ["array:0@local"]
     world.release("array:0")
@@ -127,8 +32,8 @@ def test_a_child_that_is_put_back_goes_first_again() -> None:
     assert world.cycle() == ["array:0@local"]
 
 
-def test_an_array_whose_last_child_was_taken_is_added_again() -> None:
-    world = small_world(vcpus=1)
+def test_an_array_whose_last_child_was_taken_is_added_again(small) -> None:
+    world = small.environment(vcpus=1)
     array = world.submit("array", size=1)
     world.cycle()
     world.release("array:0")
@@ -137,8 +42,8 @@ def test_an_array_whose_last_child_was_taken_is_added_again() -> None:
     assert world.cycle() == ["array:0@local"]
 
 
-def test_an_array_emptied_by_cancellation_leaves_the_line() -> None:
-    world = small_world(vcpus=1)
+def test_an_array_emptied_by_cancellation_leaves_the_line(small) -> None:
+    world = small.environment(vcpus=1)
     array = world.submit("array", size=1)
     world.submit("next")
     array.indexes.discard(0)
@@ -146,8 +51,8 @@ def test_an_array_emptied_by_cancellation_leaves_the_line() -> None:
     assert world.cycle() == ["next@local"]
 
 
-def test_the_queue_of_higher_priority_goes_first() -> None:
-    world = small_world(vcpus=1).queue("urgent", priority=10)
+def test_the_queue_of_higher_priority_goes_first(small) -> None:
+    world = small.environment(vcpus=1).queue("urgent", priority=10)
     world.submit("plain")
     world.submit("pressing", queue="urgent")
     assert world.cycle() == ["pressing@local"]
@@ -155,8 +60,8 @@ def test_the_queue_of_higher_priority_goes_first() -> None:
     assert world.cycle() == ["plain@local"]
 
 
-def test_queues_of_one_priority_share_one_order() -> None:
-    world = small_world(vcpus=1).queue("other")
+def test_queues_of_one_priority_share_one_order(small) -> None:
+    world = small.environment(vcpus=1).queue("other")
     for name, queue in (("a", "default"), ("b", "other"), ("c", "default"), ("d", "other")):
         world.submit(name, queue=queue)
     order = []
@@ -167,8 +72,8 @@ def test_queues_of_one_priority_share_one_order() -> None:
     assert order == ["a", "b", "c", "d"]
 
 
-def test_the_next_environment_is_used_when_the_first_is_full() -> None:
-    world = World().environment("spot", vcpus=1).environment("demand", vcpus=1)
+def test_the_next_environment_is_used_when_the_first_is_full(world) -> None:
+    world.environment("spot", vcpus=1).environment("demand", vcpus=1)
     world.queue("default", "spot", "demand")
     for name in "abc":
         world.submit(name)
@@ -177,8 +82,8 @@ def test_the_next_environment_is_used_when_the_first_is_full() -> None:
     assert world.cycle() == ["c@demand"]
 
 
-def test_a_disabled_environment_takes_nothing_and_keeps_what_runs() -> None:
-    world = small_world(vcpus=2)
+def test_a_disabled_environment_takes_nothing_and_keeps_what_runs(small) -> None:
+    world = small
     world.submit("a")
     assert world.cycle() == ["a@local"]
     world.environment(vcpus=2, enabled=False)
@@ -189,8 +94,8 @@ def test_a_disabled_environment_takes_nothing_and_keeps_what_runs() -> None:
     assert world.cycle() == ["b@local"]
 
 
-def test_a_job_taken_back_never_starts() -> None:
-    world = small_world(vcpus=1)
+def test_a_job_taken_back_never_starts(small) -> None:
+    world = small.environment(vcpus=1)
     world.submit("a")
     world.submit("b")
     world.scheduler.remove("a")
@@ -198,8 +103,8 @@ def test_a_job_taken_back_never_starts() -> None:
     assert world.cycle() == ["b@local"]
 
 
-def test_a_late_or_repeated_end_is_no_matter() -> None:
-    world = small_world(vcpus=1)
+def test_a_late_or_repeated_end_is_no_matter(small) -> None:
+    world = small.environment(vcpus=1)
     world.submit("a")
     world.cycle()
     world.release("a")
@@ -207,17 +112,17 @@ def test_a_late_or_repeated_end_is_no_matter() -> None:
     assert world.scheduler.environment_use("local").cpu_milli == 0
 
 
-def test_what_ran_before_a_restart_holds_its_room() -> None:
-    world = small_world(vcpus=2)
-    world.scheduler.occupy("old", "default", "local", request(2), "", world.now)
+def test_what_ran_before_a_restart_holds_its_room(small) -> None:
+    world = small
+    world.scheduler.occupy("old", "default", "local", world.asks(2), "", world.now)
     world.submit("new")
     assert world.cycle() == []
     world.release("old")
     assert world.cycle() == ["new@local"]
 
 
-def test_fractions_of_a_vcpu_add_up() -> None:
-    world = small_world(vcpus=1)
+def test_fractions_of_a_vcpu_add_up(small) -> None:
+    world = small.environment(vcpus=1)
     for name in "abcde":
-        world.submit(name, request(0.25))
+        world.submit(name, world.asks(0.25))
     assert len(world.cycle()) == 4
