@@ -1,1 +1,57 @@
-"""Background and batch work for web applications, spoken to through AWS's own APIs."""
+"""Tidemill: background and batch work for web applications, spoken to through AWS's own APIs.
+
+`import tidemill as tm` gives the Python library: `@tm.job` makes a job of a function. Its parts
+are imported when they are first used, so that the import costs a program next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+TYPE_CHECKING = False  # as type checkers know it, without importing typing
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tidemill.sdk.error import JobFailed, RemoteTraceback, SubmitError, TidemillError
+    from tidemill.sdk.function import Job, job
+    from tidemill.sdk.local import LocalServer, local
+    from tidemill.sdk.run import MapRun, Run
+
+__all__ = [
+    "Job",
+    "JobFailed",
+    "LocalServer",
+    "MapRun",
+    "RemoteTraceback",
+    "Run",
+    "SubmitError",
+    "TidemillError",
+    "job",
+    "local",
+]
+
+_HOMES = {
+    "Job": "tidemill.sdk.function",
+    "JobFailed": "tidemill.sdk.error",
+    "LocalServer": "tidemill.sdk.local",
+    "MapRun": "tidemill.sdk.run",
+    "RemoteTraceback": "tidemill.sdk.error",
+    "Run": "tidemill.sdk.run",
+    "SubmitError": "tidemill.sdk.error",
+    "TidemillError": "tidemill.sdk.error",
+    "job": "tidemill.sdk.function",
+    "local": "tidemill.sdk.local",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

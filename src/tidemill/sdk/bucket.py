@@ -1,0 +1,77 @@
+"""The library's place in S3: one bucket for each account and region, made when first written to.
+
+Everything is addressed by `s3://` URLs, so that a job needs nothing but its arguments.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from tidemill.sdk.client import Connection
+
+READERS = 8
+
+
+def split(url: str) -> tuple[str, str]:
+    """The bucket and the key of an `s3://` URL."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def new_run_url(connection: Connection, bucket: str | None) -> str:
+    """Where all that belongs to one new run will lie; sorts by time."""
+    name = bucket or f"tidemill-{connection.account}-{connection.region}"
+    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    return f"s3://{name}/runs/{moment}-{os.urandom(6).hex()}/"
+
+
+def put(connection: Connection, url: str, body: bytes) -> None:
+    """Write one object; the bucket is made when it is not there yet."""
+    s3 = connection.client("s3")
+    bucket, key = split(url)
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+    except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "NoSuchBucket":
+            raise
+        _make(s3, bucket)
+        s3.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+def _make(s3: Any, bucket: str) -> None:
+    region = s3.meta.region_name
+    place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # another was first
+        s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else place))
+
+
+def get(connection: Connection, url: str, span: tuple[int, int] | None = None) -> bytes:
+    """An object's bytes, or those from `span[0]` up to but without `span[1]`."""
+    bucket, key = split(url)
+    ranged = {} if span is None else {"Range": f"bytes={span[0]}-{span[1] - 1}"}
+    answer = connection.client("s3").get_object(Bucket=bucket, Key=key, **ranged)
+    body: bytes = answer["Body"].read()
+    return body
+
+
+def get_many(connection: Connection, urls: list[str]) -> list[bytes]:
+    """Several objects at once, in the order of `urls`."""
+    if len(urls) < 2:
+        return [get(connection, url) for url in urls]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(READERS) as pool:
+        return list(pool.map(lambda url: get(connection, url), urls))
+
+
+def names(connection: Connection, url: str) -> Iterator[str]:
+    """What follows `url` in the keys of all objects that begin with it, in order."""
+    bucket, prefix = split(url)
+    pages = connection.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+        for item in page.get("Contents", ()):
+            yield item["Key"][len(prefix) :]

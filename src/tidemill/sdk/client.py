@@ -1,0 +1,140 @@
+"""The AWS clients of this process: made when they are first needed, by boto3's own rules.
+
+Where the environment says nothing, the profile `tidemill` is used, which `tidemill config --write`
+stores. Inside jobs the engine's environment says everything. On AWS nothing here differs.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import boto3
+
+PROFILE: Final = "tidemill"
+_CONFIGURES: Final = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_BATCH",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+# A job's result must outlast a restart of the server; a person at a terminal must not wait long.
+_TRIES: Final = {"s3": 9}
+_TRIES_ELSE: Final = 4
+
+
+class Connection:
+    """One account at one endpoint, and a client for each service that is used.
+
+    Clients are shared by all threads. `session` is boto3's; `endpoint_url` goes before what the
+    session's own configuration says.
+    """
+
+    def __init__(
+        self, session: boto3.session.Session | None = None, endpoint_url: str | None = None
+    ) -> None:
+        self._session = session
+        self._endpoint_url = endpoint_url
+        self._clients: dict[str, Any] = {}
+        self._account: str | None = None
+        self._lock = threading.RLock()
+        self.definitions: dict[str, tuple[dict[str, Any], str]] = {}
+        """Job definitions known to be registered: as wanted, and the ARN; by name."""
+
+    @property
+    def session(self) -> Any:
+        """boto3's session, made by its own rules at first use."""
+        with self._lock:
+            if self._session is None:
+                self._session = _default_session()
+            return self._session
+
+    def client(self, service: str) -> Any:
+        """The client of `service`, the same one every time."""
+        found = self._clients.get(service)
+        if found is None:
+            with self._lock:
+                found = self._clients.get(service) or self._make(service)
+                self._clients[service] = found
+        return found
+
+    def _make(self, service: str) -> Any:
+        made = self._client(service, "auto")
+        if service == "s3" and not is_aws(made.meta.endpoint_url):
+            # Beside AWS no host name is made for each bucket.
+            made = self._client(service, "path")
+        return made
+
+    def _client(self, service: str, addressing: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            retries={"mode": "standard", "total_max_attempts": _TRIES.get(service, _TRIES_ELSE)},
+            s3={"addressing_style": addressing},
+            max_pool_connections=16,
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
+            user_agent_appid="tidemill",
+        )
+        return self.session.client(service, endpoint_url=self._endpoint_url, config=config)
+
+    @property
+    def is_aws(self) -> bool:
+        """Whether this is AWS itself, where jobs run in containers, elsewhere."""
+        return is_aws(self.client("batch").meta.endpoint_url)
+
+    @property
+    def account(self) -> str:
+        """The account's id, asked for once."""
+        if self._account is None:
+            self._account = str(self.client("sts").get_caller_identity()["Account"])
+        return self._account
+
+    @property
+    def region(self) -> str:
+        """The region's name."""
+        return str(self.client("batch").meta.region_name)
+
+
+def is_aws(endpoint_url: str) -> bool:
+    """Whether an endpoint is AWS's own, in any partition."""
+    host = urlsplit(endpoint_url).hostname or ""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
+
+
+def _default_session() -> Any:
+    import boto3
+
+    if not any(os.environ.get(name) for name in _CONFIGURES):
+        session = boto3.session.Session()
+        if PROFILE in session.available_profiles:
+            return boto3.session.Session(profile_name=PROFILE)
+        return session
+    return boto3.session.Session()
+
+
+_current = Connection()
+
+
+def current() -> Connection:
+    """The connection that the library uses now."""
+    return _current
+
+
+def use(connection: Connection) -> Connection:
+    """Use another connection from now on; returns the one before."""
+    global _current
+    before, _current = _current, connection
+    return before
+
+
+def client(service: str) -> Any:
+    """The client of `service` over the connection that the library uses now."""
+    return _current.client(service)

@@ -1,0 +1,255 @@
+"""What a job of the library runs: `python -m tidemill.sdk.worker REFERENCE INPUTS RESULTS`.
+
+The fork server of a warm interpreter calls the same parts by themselves: `prepare` once, `stage`
+before each fork, `main` in the forked child.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import sysconfig
+import traceback
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from tidemill.sdk import bucket, bundle, client, codec, payload, reference, result
+from tidemill.sdk.codec import Encoded
+from tidemill.sdk.error import TidemillError
+from tidemill.sdk.function import Job
+from tidemill.sdk.run import flatten
+from tidemill.sdk.upload import Sender
+
+FAILED: Final = 1
+KEPT_BYTES: Final = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What this process is to do, from its arguments and its environment."""
+
+    reference: str
+    inputs: str
+    results: str
+    index: int
+    attempt: int
+
+    @classmethod
+    def of(cls, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
+        """`argv` without the interpreter and the module; raises `TidemillError`."""
+        if len(argv) != 3:
+            raise TidemillError(
+                "tidemill.sdk.worker takes a function, its inputs and where its results go; "
+                "jobs are submitted with .submit() or .map() of a function."
+            )
+        return cls(
+            reference=argv[0],
+            inputs=argv[1],
+            results=argv[2],
+            index=int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")),
+            attempt=int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1")),
+        )
+
+
+class _ItemFailed(Exception):
+    """An item of a chunk raised what is this exception's cause."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+_bundles: OrderedDict[str, bytes] = OrderedDict()
+_senders: dict[str, Sender] = {}
+
+
+def prepare(name: str) -> list[str]:
+    """Import the function `name` refers to and all that its jobs will need, before any fork.
+
+    Returns the files of the project that this imported: when one changes, so do its jobs. Raises
+    what the import raises.
+    """
+    job = _job(name)
+    _ = (job.parameters, job.result_shape, job.chunk_shape, job.item_shape())
+    codec.warm()
+    client.client("s3")
+    gc.collect()
+    gc.freeze()
+    return _project_files()
+
+
+def stage(argv: Sequence[str], environment: Mapping[str, str]) -> None:
+    """In the parent, before the fork for `argv`: have its inputs and a signer at hand.
+
+    Never raises: what could not be made ready here, the child does itself, and reports.
+    """
+    try:
+        _stage_credentials(environment)
+        _stage(Task.of(argv, environment))
+    except Exception:  # noqa: BLE001 - see above
+        return
+
+
+def _stage(task: Task) -> None:
+    s3 = client.client("s3")
+    try:
+        _sender(task).refresh()
+        if not task.inputs.startswith(payload.INLINE) and task.inputs not in _bundles:
+            _keep(task.inputs, bucket.get(client.current(), task.inputs))
+    finally:
+        # A connection that parent and child shared would mix up their answers.
+        s3.close()
+
+
+def _stage_credentials(environment: Mapping[str, str]) -> None:
+    """New credentials are given to running attempts only: ask as the newest."""
+    for name in ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"):
+        if name in environment:
+            os.environ[name] = environment[name]
+
+
+def _keep(url: str, data: bytes) -> None:
+    if len(data) > KEPT_BYTES:
+        return
+    _bundles[url] = data
+    while sum(map(len, _bundles.values())) > KEPT_BYTES:
+        _bundles.popitem(last=False)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do the task; the exit code: 0, what the function gave `sys.exit`, or 1 for an exception."""
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(line_buffering=True)
+    try:
+        task = Task.of(argv, os.environ)
+    except TidemillError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    code, outcome = _outcome(task)
+    key, body = result.name_and_body(task.index, task.attempt, outcome)
+    _sender(task).put(bucket.split(task.results)[1] + key, body)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _outcome(task: Task) -> tuple[int, Encoded]:
+    try:
+        return 0, _do(task)
+    except _ItemFailed as failed:
+        error, place = failed.__cause__, failed.place
+    except BaseException as raised:  # noqa: BLE001 - reported to whoever submitted it
+        error, place = raised, None
+    assert error is not None
+    error.__traceback__ = _user_part(error)
+    traceback.print_exception(error)
+    given = error.code if isinstance(error, SystemExit) else None
+    code = given if isinstance(given, int) and 0 < given < 256 else FAILED
+    return code, result.of_exception(error, place)
+
+
+def _user_part(error: BaseException) -> Any:
+    """The traceback without this module's own frames, where anything else is in it."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
+        trace = trace.tb_next
+    return trace or error.__traceback__
+
+
+def _do(task: Task) -> Encoded:
+    job = _job(task.reference)
+    data = _inputs(task)
+    if isinstance(data, Encoded):
+        return _do_chunk(job, codec.decode(data, job.item_shape()))
+    content = payload.read_map(data)
+    if content is not None:
+        return _do_chunk(job, _receive_chunk(content, task.index))
+    args, kwargs = payload.unpack(job.parameters, data, _receive)
+    return job.encode_result(job.function(*args, **kwargs), job.result_shape)
+
+
+def _do_chunk(job: Job[..., Any], items: Sequence[Any]) -> Encoded:
+    values = []
+    for place, item in enumerate(items):
+        try:
+            values.append(job.function(item))
+        except BaseException as error:
+            raise _ItemFailed(place) from error
+    return job.encode_result(values, job.chunk_shape)
+
+
+def _job(name: str) -> Job[..., Any]:
+    job = reference.load_for_job(name)
+    if not isinstance(job, Job):
+        raise TidemillError(f"{name} is no job any more; decorate the function with @tm.job.")
+    reference.adopt(job.function.__module__)
+    return job
+
+
+def _inputs(task: Task) -> Encoded | bytes:
+    """This child's chunk of a map, or the bytes of one call."""
+    if task.inputs.startswith(payload.INLINE):
+        return task.inputs.removeprefix(payload.INLINE).encode("ascii")
+    whole = _bundles.get(task.inputs)
+    if whole is not None:
+        return bundle.chunk_of(whole, task.index) if whole.startswith(bundle.MAGIC) else whole
+    connection = client.current()
+    if task.inputs.endswith("/call"):
+        return bucket.get(connection, task.inputs)
+    slot = bucket.get(connection, task.inputs, bundle.slot_span(task.index))
+    return bundle.read_chunk(bucket.get(connection, task.inputs, bundle.read_slot(slot)))
+
+
+def _receive(upstream: dict[str, Any]) -> Any:
+    """What an upstream run or map gave: its value, or the list of all its values."""
+    job = _job_of(upstream)
+    connection, url = client.current(), upstream["results"]
+    if "children" in upstream:
+        children = upstream["children"]
+        found = result.collect(connection, url) if children else {}
+        return flatten(found, children, job.chunk_shape, upstream["of"])
+    shape = job.chunk_shape if upstream["is_chunk"] else job.result_shape
+    found = result.collect(connection, url, upstream["index"])
+    return codec.decode(found[upstream["index"]], shape)
+
+
+def _receive_chunk(upstream: dict[str, Any], index: int) -> Any:
+    job = _job_of(upstream)
+    found = result.collect(client.current(), upstream["results"], index)
+    return codec.decode(found[index], job.chunk_shape)
+
+
+def _job_of(upstream: dict[str, Any]) -> Job[..., Any]:
+    job = reference.load_for_job(upstream["of"])
+    assert isinstance(job, Job)
+    return job
+
+
+def _sender(task: Task) -> Sender:
+    name = bucket.split(task.results)[0]
+    sender = _senders.get(name)
+    if sender is None:
+        sender = _senders[name] = Sender(client.current(), name)
+    return sender
+
+
+def _project_files() -> list[str]:
+    """The files of imported modules that belong neither to Python nor to an installed package."""
+    paths = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
+    installed = tuple(str(Path(path).resolve()) + os.sep for path in paths)
+    files = {
+        str(Path(file).resolve())
+        for module in list(sys.modules.values())
+        if (file := getattr(module, "__file__", None))
+    }
+    return sorted(file for file in files if not file.startswith(installed))
+
+
+if __name__ == "__main__":
+    from tidemill.sdk.worker import main as main_of_module
+
+    sys.exit(main_of_module(sys.argv[1:]))
