@@ -80,6 +80,11 @@ class CredentialMaker:
         self._key = key
         self._secret = bytes.fromhex(key.server_secret)
 
+    @property
+    def access_key_id(self) -> str:
+        """The id of the server's own key."""
+        return self._key.access_key_id
+
     def secret_for(self, access_key_id: str, token: str | None, now_s: float) -> str | None:
         """The secret behind an access key, or None when there is no such key (any more)."""
         if token is None:

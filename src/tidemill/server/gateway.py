@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from tidemill.platform.clock import Clock
 from tidemill.platform.fault import Fault
 from tidemill.platform.service import Caller, Service
 from tidemill.server.authentication import Authentication
@@ -36,7 +35,6 @@ class Gateway:
         authentication: Authentication,
         services: Mapping[str, Service],
         own_paths: OwnPaths,
-        clock: Clock,
         *,
         account: str,
         region: str,
@@ -44,7 +42,6 @@ class Gateway:
         self._authentication = authentication
         self._services = services
         self._own_paths = own_paths
-        self._clock = clock
         self._account = account
         self._region = region
 
@@ -54,15 +51,15 @@ class Gateway:
         route: Route | None = None
         try:
             if request.raw_path.startswith(PREFIX):
-                may = self._authentication.may_administer(request, self._clock.now())
+                may = self._authentication.may_administer(request)
                 return await self._own_paths.answer(request, may)
-            signed = self._authentication.check(request, body_sha256, self._clock.now())
-            route = identify(request, signed.service)
+            request, sender = await self._authentication.check(request, body_sha256)
+            route = identify(request, sender.service)
             service = self._services.get(route.service)
             if service is None:
                 raise WireError("UnknownOperationException", self._not_served(route), route=route)
             params = parse(route, request)
-            caller = self._caller(request, signed.access_key, request_id)
+            caller = self._caller(request, sender.access_key, request_id)
             result = await service.call(route.operation, params, caller)
             return serialize(route, result, request_id)
         except WireError as error:

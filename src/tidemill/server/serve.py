@@ -44,9 +44,7 @@ async def _serve(config: ServerConfig, ready_fd: int | None) -> None:
     _settle_memory()
     _say_ready(server, ready_fd)
     stopped = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait(
-        {stopped, server.failure}, return_when=asyncio.FIRST_COMPLETED
-    )
+    done, _ = await asyncio.wait({stopped, server.failure}, return_when=asyncio.FIRST_COMPLETED)
     if server.failure in done:
         # Memory is ahead of what is durable: nothing more may be said or done from it.
         log.critical("The server stops: %s", server.failure.result())
