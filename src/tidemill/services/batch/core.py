@@ -14,18 +14,21 @@ from typing import Any
 from tidemill.platform.clock import Now
 from tidemill.platform.core import Outcome
 from tidemill.platform.engine import Exited, InterruptionNotice, Lost, Started
-from tidemill.services.batch import cluster, ending, intake, lifecycle, observation, stopping
+from tidemill.services.batch import cluster, ending, intake, lifecycle, observation, stopping, why
 from tidemill.services.batch import restore as restoring
 from tidemill.services.batch.array import ArrayJob
 from tidemill.services.batch.book import Book
 from tidemill.services.batch.command import CancelJob, Change, SubmitJob, TerminateJob
 from tidemill.services.batch.effect import Effect, ResizePools
+from tidemill.services.batch.head import Heads
 from tidemill.services.batch.intake import SpecCache
 from tidemill.services.batch.job import Stop, StopKind
 from tidemill.services.batch.multinode import MultiNodeJob
 from tidemill.services.batch.name import Kind
+from tidemill.services.batch.queue import TimeLimit
 from tidemill.services.batch.registry import Registry
 from tidemill.services.batch.scheduling.scheduler import Scheduler
+from tidemill.services.batch.scheduling.spec import Condition
 from tidemill.services.batch.state import State
 from tidemill.services.batch.store import ActiveJob
 
@@ -47,6 +50,7 @@ class BatchCore:
         self.book = Book(self.scheduler)
         self.set_aside: list[tuple[Any, Exception]] = []
         self._specs = SpecCache()
+        self._heads = Heads()
         self._next_seq = 1
         self._is_deleting = True
 
@@ -64,18 +68,25 @@ class BatchCore:
             stopping.time_out(self.book, key)
         if self._is_deleting:
             self._delete(now)
-        for admission in self.scheduler.cycle(now):
-            job = self.book.jobs[admission.job_id]
-            if isinstance(job, MultiNodeJob):
-                cluster.admitted(self.book, job, admission.environment, now)
-            else:
-                lifecycle.admitted(self.book, job, admission.index, admission.environment, now)
+        self._admit(now)
+        self._look_at_heads(bool(messages), now)
         return self._outcome(replies)
 
     @property
     def next_wake_ms(self) -> int | None:
-        """When the next attempt times out."""
-        return self.book.deadlines.next_ms
+        """When the next attempt times out, or the head of a queue falls due."""
+        timeout_ms, look_ms = self.book.deadlines.next_ms, self._heads.next_look_ms
+        if timeout_ms is None or look_ms is None:
+            return look_ms if timeout_ms is None else timeout_ms
+        return min(timeout_ms, look_ms)
+
+    def status_reason(self, job_id: str, now: Now) -> str | None:
+        """What an active job or child waits for now, in one sentence; None where nothing."""
+        return why.status_reason(self.book, job_id, now)
+
+    def conditions(self, job_id: str, now: Now) -> list[Condition]:
+        """Every condition for the start of a job or child that waits, with numbers."""
+        return why.conditions(self.book, job_id, now)
 
     def state_of(self, job_id: str) -> State | None:
         """The state of an active job or child (`id:3`); None for any other.
@@ -114,15 +125,39 @@ class BatchCore:
                 self._tell_scheduler()
                 return reply
 
-    def _submit(self, command: SubmitJob, now: Now) -> None:
+    def _submit(self, command: SubmitJob, now: Now) -> str:
         self.registry.queue_for(command.queue)
         intake.submit(self.book, self._specs, command, self._next_seq, now)
         self._next_seq += 1
+        return command.job_id
 
     def _put_aside(self, message: Any, error: Exception, now: Now) -> None:
         self.set_aside.append((message, error))
         observation.abandon(self.book, message.attempt_id, f"Internal error: {error!r}", now)
         ending.carry_on(self.book, now)
+
+    def _admit(self, now: Now) -> None:
+        for admission in self.scheduler.cycle(now):
+            job = self.book.jobs[admission.job_id]
+            if isinstance(job, MultiNodeJob):
+                cluster.admitted(self.book, job, admission.environment, now)
+            else:
+                lifecycle.admitted(self.book, job, admission.index, admission.environment, now)
+
+    def _look_at_heads(self, has_changed: bool, now: Now) -> None:
+        if not self._heads.is_due(now.mono_ms, has_changed):
+            return
+        found = self._heads.look(self.scheduler.blocked(now), self._time_limits, now)
+        for head in found.told:
+            self.book.journal.blocked(head.job_id, head.queue, head.reason)
+        for job_id, reason in found.cancelled:
+            stopping.stop(self.book, job_id, Stop(StopKind.CANCELLED, reason), now)
+        if found.cancelled:
+            ending.carry_on(self.book, now)
+            self._admit(now)
+
+    def _time_limits(self, queue: str) -> Sequence[TimeLimit]:
+        return self.registry.resources.queues[queue].time_limits
 
     def _outcome(self, replies: list[Any]) -> Outcome:
         for name, quantity in self.book.spent.items():

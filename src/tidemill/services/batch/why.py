@@ -1,0 +1,127 @@
+"""Why a job waits: its statusReason and its conditions, worked out when somebody asks.
+
+Never stored, so it is always true at the moment of asking. What is in line for room the
+scheduler explains; what waits for other jobs is explained here.
+"""
+
+from __future__ import annotations
+
+from tidemill.platform.clock import Now
+from tidemill.services.batch.array import ArrayJob
+from tidemill.services.batch.book import Book
+from tidemill.services.batch.job import Job
+from tidemill.services.batch.scheduling.spec import Condition
+from tidemill.services.batch.state import State
+
+
+def status_reason(book: Book, job_id: str, now: Now) -> str | None:
+    """What an active job, or an array's child (`id:3`), waits for, in one sentence.
+
+    None when it is not active, or waits for nothing.
+    """
+    job, index = _find(book, job_id)
+    if job is None or job.has_ended:
+        return None
+    if not isinstance(job, ArrayJob):
+        return _of_single(book, job, now)
+    if index is None:
+        return _of_parent(book, job, now)
+    return _of_child(book, job, index, now)
+
+
+def conditions(book: Book, job_id: str, now: Now) -> list[Condition]:
+    """Every condition for its start, in order, with numbers, and whether it holds."""
+    job, index = _find(book, job_id)
+    if job is None or job.has_ended:
+        return []
+    found = [
+        Condition(name="dependency", holds=False, detail=f"{_named(book, wait)} must succeed")
+        for wait in _awaited(job, index)
+    ]
+    if _is_in_line(job, index):
+        found += book.scheduler.conditions(job_id, now)
+    return found
+
+
+def _find(book: Book, job_id: str) -> tuple[Job | None, int | None]:
+    parent, colon, index = job_id.partition(":")
+    job = book.jobs.get(parent)
+    if not colon:
+        return job, None
+    is_child = isinstance(job, ArrayJob) and index.isdecimal()
+    return (job, int(index)) if is_child else (None, None)
+
+
+def _of_single(book: Book, job: Job, now: Now) -> str | None:
+    if job.state is State.RUNNABLE:
+        return book.scheduler.explain(job.id, now)
+    if job.waits:
+        return _waits_for(book, list(job.waits))
+    return _starting(job.state)
+
+
+def _of_parent(book: Book, array: ArrayJob, now: Now) -> str | None:
+    if array.waits:
+        return _waits_for(book, list(array.waits))
+    if array.ready:
+        return book.scheduler.explain(array.id, now)
+    if array.children:
+        left = len(array.children) + len(array.held)
+        return f"Waits for {_count(left, 'child', 'children')} of {array.size} to end"
+    first = array.held.first
+    return None if first is None else _of_child(book, array, first, now)
+
+
+def _of_child(book: Book, array: ArrayJob, index: int, now: Now) -> str | None:
+    state = array.state_of(index)
+    if state is State.PENDING:
+        return _waits_for(book, _awaited(array, index))
+    if state is State.RUNNABLE:
+        return book.scheduler.explain(f"{array.id}:{index}", now)
+    return None if state is None else _starting(state)
+
+
+def _starting(state: State) -> str | None:
+    return "Handed to its engine, which has not started it yet" if state is State.STARTING else None
+
+
+def _is_in_line(job: Job, index: int | None) -> bool:
+    if isinstance(job, ArrayJob):
+        return bool(job.ready) if index is None else index in job.ready
+    return job.state is State.RUNNABLE
+
+
+def _awaited(job: Job, index: int | None) -> list[str]:
+    """The ids of what must succeed first."""
+    waits = list(job.waits)
+    if not isinstance(job, ArrayJob) or index is None or index not in job.held:
+        return waits
+    waits += [f"{gate}:{index}" for gate in job.gates]
+    if job.sequential and index:
+        waits.append(f"{job.id}:{index - 1}")
+    return waits
+
+
+def _waits_for(book: Book, job_ids: list[str]) -> str:
+    pending = [job_id for job_id in job_ids if _state(book, job_id) is not None] or job_ids
+    shown = ", ".join(_named(book, job_id) for job_id in pending[:3])
+    more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""
+    return f"Waits for {_count(len(pending), 'job', 'jobs')} to succeed: {shown}{more}"
+
+
+def _named(book: Book, job_id: str) -> str:
+    state = _state(book, job_id)
+    return job_id if state is None else f"{job_id} ({state.name})"
+
+
+def _state(book: Book, job_id: str) -> State | None:
+    job, index = _find(book, job_id)
+    if job is None:
+        return None
+    if isinstance(job, ArrayJob) and index is not None:
+        return job.state_of(index)
+    return job.state
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
