@@ -39,7 +39,7 @@ class Checkpoint:
         self._committed_at = 0.0
 
     def open(self, connection: apsw.Connection) -> None:
-        """Use `connection`, which nobody else has, for the work in the background."""
+        """Use `connection`, with which nobody else works, for what is done in the background."""
         self._connection = connection
 
     def close(self) -> None:
@@ -47,10 +47,8 @@ class Checkpoint:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._connection = None
         self._worker.close()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
 
     def note_commit(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
         """SQLite calls this after each commit, with the log's length."""

@@ -46,6 +46,7 @@ class SqliteStore:
         self._read_worker = Worker("store-read")
         self._checkpoint = Checkpoint()
         self._over_budget = 0
+        self._connections: list[apsw.Connection] = []
 
     @property
     def epoch(self) -> int:
@@ -59,22 +60,29 @@ class SqliteStore:
             with _explained(self._path):
                 self._open([*migration.platform_migrations(), *migrations])
         except BaseException:
-            self._lock.release()
+            self._disconnect()
             raise
 
     def _open(self, migrations: Sequence[Migration]) -> None:
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
-        self._writer = _connect(self._path, flags)
+        self._writer = self._connect(flags, cache_kib=16_384)
         self._writer.execute("PRAGMA journal_mode = WAL")
         self._writer.execute("PRAGMA synchronous = FULL")
         self._writer.execute("PRAGMA wal_autocheckpoint = 0")
         self._writer.execute("PRAGMA journal_size_limit = 67108864")
         self._migrate(migrations)
         self._writer.set_wal_hook(self._checkpoint.note_commit)
-        self._reader = _connect(self._path, apsw.SQLITE_OPEN_READONLY)
+        self._reader = self._connect(apsw.SQLITE_OPEN_READONLY, cache_kib=8_192)
         self._reader.set_progress_handler(self._spend, READ_BUDGET_OPS)
-        self._long_reader = _connect(self._path, apsw.SQLITE_OPEN_READONLY)
-        self._checkpoint.open(_connect(self._path, apsw.SQLITE_OPEN_READWRITE))
+        self._long_reader = self._connect(apsw.SQLITE_OPEN_READONLY, cache_kib=2_048)
+        self._checkpoint.open(self._connect(apsw.SQLITE_OPEN_READWRITE, cache_kib=512))
+
+    def _connect(self, flags: int, cache_kib: int) -> apsw.Connection:
+        connection = _connect(self._path, flags)
+        self._connections.append(connection)
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+        connection.execute("PRAGMA case_sensitive_like = ON")  # as PostgreSQL does it
+        return connection
 
     def _migrate(self, migrations: Sequence[Migration]) -> None:
         write = self._writer.execute
@@ -94,7 +102,7 @@ class SqliteStore:
                 self._checkpoint.finish_if_due(self._writer)
                 self._write(writes)
                 self._writer.execute("COMMIT")
-            except apsw.Error:
+            except BaseException:
                 self._roll_back()
                 raise
         self._checkpoint.begin_if_due()
@@ -103,7 +111,6 @@ class SqliteStore:
         execute = self._writer.execute
         execute("BEGIN IMMEDIATE")
         if execute("SELECT epoch FROM lease").get != self._epoch:
-            self._roll_back()
             raise StoreError(f"Another Tidemill server has taken over {self._path}: this one ends.")
         for write in writes:
             if len(write.rows) == 1:
@@ -146,15 +153,19 @@ class SqliteStore:
         self._read_worker.close()
         self._checkpoint.close()
         with _explained(self._path):
-            for connection in (self._reader, self._long_reader, self._writer):
-                connection.close()
-        self._lock.release()
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        try:
+            while self._connections:
+                self._connections.pop().close()
+        finally:
+            self._lock.release()
 
 
 def _connect(path: Path, flags: int) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=flags, statementcachesize=512)
     connection.set_busy_timeout(5_000)
-    connection.execute("PRAGMA cache_size = -16384")
     return connection
 
 
@@ -172,11 +183,19 @@ def _copy(source: Path, target: Path) -> None:
         copy.execute("PRAGMA journal_mode = DELETE")
         copy.close()
         reader.close()
-        with partial.open("rb") as file:
-            os.fsync(file.fileno())
+        _sync(partial)
         partial.rename(target)
+        _sync(target.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 Two implementations stand behind this contract, SQLite (`sqlite.py`) and PostgreSQL
 (`postgres.py`); one conformance suite runs over both. SQL is written once, in the part that both
 dialects share, with `$1, $2` for parameters; only migrations have a file per dialect. Values are
-int, float, str, bytes and None.
+int, float, str, bytes and None. Where PostgreSQL is stricter it rules: text has no NUL character,
+a parameter has its column's type, LIKE heeds case. Where text is ordered or compared by `<`, its
+PostgreSQL column says COLLATE "C", which is SQLite's order: that of the bytes.
 """
 
 from __future__ import annotations
