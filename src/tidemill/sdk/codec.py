@@ -67,13 +67,16 @@ class _Unpickler(pickle.Unpickler):
         return found
 
 
-def load_exception(data: bytes) -> BaseException | None:
-    """A pickled exception, or None when its type is not here or can't be rebuilt."""
+def load_exception(data: bytes) -> Exception | None:
+    """A pickled exception, or None when its type is not here or can't be rebuilt.
+
+    Nothing but an `Exception`: that a job called `sys.exit` must not end its submitter.
+    """
     try:
         found = _Unpickler(io.BytesIO(data)).load()
     except Exception:  # noqa: BLE001 - any code of the user's may run here, and fail
         return None
-    return found if isinstance(found, BaseException) else None
+    return found if isinstance(found, Exception) else None
 
 
 def dump_exception(error: BaseException) -> bytes:

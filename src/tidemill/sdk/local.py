@@ -19,6 +19,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tidemill.sdk.client import Connection
+
 if TYPE_CHECKING:
     import boto3
 
@@ -102,15 +104,24 @@ class LocalServer:
             "AWS_SECRET_ACCESS_KEY": self.secret_access_key,
         }
 
-    def client(self, service: str, **settings: Any) -> Any:
-        """A boto3 client of this server."""
+    @property
+    def session(self) -> boto3.session.Session:
+        """A boto3 session with this server's key; its clients still need `endpoint`."""
         if self._session is None:
             import boto3
 
             self._session = boto3.session.Session(
                 self.access_key_id, self.secret_access_key, region_name=self.region
             )
-        return self._session.client(service, endpoint_url=self.endpoint, **settings)
+        return self._session
+
+    def client(self, service: str, **settings: Any) -> Any:
+        """A boto3 client of this server."""
+        return self.session.client(service, endpoint_url=self.endpoint, **settings)
+
+    def connection(self) -> Connection:
+        """The library's connection to this server, for `tidemill.sdk.client.use`."""
+        return Connection(self.session, self.endpoint)
 
     def kill(self) -> None:
         """SIGKILL the server process alone; its runner and jobs live on."""

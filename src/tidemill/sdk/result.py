@@ -91,7 +91,7 @@ def of_exception(error: BaseException, item: int | None) -> Encoded:
 class RemoteError:
     """An exception that a job recorded: what to raise, and which of its chunk's items it was."""
 
-    error: BaseException
+    error: Exception
     item: int | None
 
 
@@ -102,7 +102,7 @@ class RemoteException(TidemillError):
 def exception_of(result: Encoded) -> RemoteError:
     """The exception again, of its own type when that can be imported here."""
     content = json.loads(result.data)
-    error = codec.load_exception(base64.b64decode(content["pickle"]))
+    error: Exception | None = codec.load_exception(base64.b64decode(content["pickle"]))
     if error is None:
         error = RemoteException(f"{content['type']}: {content['message']}")
     error.__cause__ = RemoteTraceback(content["traceback"])
