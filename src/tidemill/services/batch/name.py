@@ -42,6 +42,10 @@ class Names:
         """The ARN of `name`; a definition's name has its revision with it (`name:3`)."""
         return f"{self._prefix}{kind.value}/{name}"
 
+    def cluster_arn(self, name: str) -> str:
+        """The ARN of an ECS cluster, which AWS shows of a compute environment."""
+        return str(Arn("ecs", self._region, self._account, f"cluster/{name}"))
+
     def plain(self, kind: Kind, text: str, member: str) -> str:
         """The plain name in `text`, which is a name or an ARN of this account, region and kind."""
         if not text.startswith("arn:"):

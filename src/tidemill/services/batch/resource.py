@@ -97,9 +97,9 @@ class Resources:
             self._changed[kind.value, name] = None
             self._touch(kind, name)
 
-    def get(self, kind: Kind, name: str) -> Any:
-        """The thing of that plain name, or None."""
-        return self._of[kind].get(name)
+    def all_of(self, kind: Kind) -> Mapping[str, Any]:
+        """All things of a kind, by name."""
+        return self._of[kind]
 
     def existing(self, kind: Kind, text: str, member: str) -> Any:
         """The thing that a name or an ARN stands for; refuses what there is not."""

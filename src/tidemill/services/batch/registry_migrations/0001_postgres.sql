@@ -14,3 +14,12 @@ CREATE TABLE batch_definition (
     ended_ms BIGINT,
     PRIMARY KEY (name, revision)
 );
+
+-- Which jobs ask for a consumable resource, and for how much of it.
+CREATE TABLE batch_demand (
+    consumable TEXT NOT NULL,
+    job BIGINT NOT NULL,
+    quantity BIGINT NOT NULL,
+    PRIMARY KEY (consumable, job)
+);
+CREATE INDEX batch_demand_job ON batch_demand (job);
