@@ -87,7 +87,7 @@ class World:
         registry.found("00000000-0000-0000-0000-000000000000")
         core = BatchCore(registry)
         rows = finished(store.active_jobs(self.database))
-        core.restore(rows, finished(store.next_seq(self.database)), self.now)
+        core.restore(rows, [], finished(store.next_seq(self.database)), self.now)
         return core
 
     def restart(self) -> None:

@@ -28,7 +28,7 @@ from tidemill.services.batch.name import Kind
 from tidemill.services.batch.queue import TimeLimit
 from tidemill.services.batch.registry import Registry
 from tidemill.services.batch.scheduling.scheduler import Scheduler
-from tidemill.services.batch.scheduling.spec import Condition
+from tidemill.services.batch.scheduling.spec import Condition, ShareUse
 from tidemill.services.batch.state import State
 from tidemill.services.batch.store import ActiveJob
 
@@ -54,10 +54,14 @@ class BatchCore:
         self._next_seq = 1
         self._is_deleting = True
 
-    def restore(self, rows: Iterable[ActiveJob], next_seq: int, now: Now) -> None:
+    def restore(
+        self, rows: Iterable[ActiveJob], shares: Iterable[ShareUse], next_seq: int, now: Now
+    ) -> None:
         """Take up what the database holds; the next `handle` asks for what that implies."""
         self._next_seq = next_seq
         self._tell_scheduler()
+        for use in shares:
+            self.scheduler.restore_share(use, now)
         restoring.restore(self.book, self._specs, rows, now)
 
     def handle(self, messages: Sequence[Any], now: Now) -> Outcome:

@@ -93,17 +93,25 @@ FROM (
 GROUP BY run
 ORDER BY 1
 
+-- name: select_bodies
+SELECT j.id, b.body
+FROM batch_job j JOIN batch_body b ON b.job = j.seq
+WHERE j.id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+
+-- name: select_oldest_end
+SELECT MIN(stopped_ms) FROM batch_job WHERE state >= 5
+
 -- name: select_expired
-SELECT seq, array_size, node_count
+SELECT seq
 FROM batch_job
 WHERE state >= 5 AND stopped_ms < $1
 ORDER BY stopped_ms LIMIT $2
 
 -- name: select_child_step
-SELECT MAX(idx) FROM (SELECT idx FROM batch_child WHERE job = $1 ORDER BY idx LIMIT $2) AS step
+SELECT job, idx FROM batch_child WHERE job = $1 ORDER BY idx LIMIT $2
 
--- name: delete_children
-DELETE FROM batch_child WHERE job = $1 AND idx <= $2
+-- name: delete_child
+DELETE FROM batch_child WHERE job = $1 AND idx = $2
 
 -- name: delete_ranges
 DELETE FROM batch_range WHERE job = $1
@@ -113,3 +121,14 @@ DELETE FROM batch_body WHERE job = $1
 
 -- name: delete_job
 DELETE FROM batch_job WHERE seq = $1
+
+-- name: select_shares
+SELECT queue, share, average_milli, at_ms FROM batch_share
+
+-- name: delete_shares
+DELETE FROM batch_share WHERE at_ms < $1
+
+-- name: upsert_share
+INSERT INTO batch_share (queue, share, average_milli, at_ms) VALUES ($1, $2, $3, $4)
+ON CONFLICT (queue, share) DO UPDATE
+SET average_milli = excluded.average_milli, at_ms = excluded.at_ms

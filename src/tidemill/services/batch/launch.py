@@ -17,7 +17,7 @@ from tidemill.services.batch.effect import StartAttempt
 from tidemill.services.batch.node import split_range
 from tidemill.services.batch.request import Request
 
-WORKING_DIRECTORY: Final = "TIDEMILL_WORKING_DIRECTORY"
+WORKING_DIRECTORY: Final = "TIDEMILL_DIRECTORY"
 """The variable by which a job names the directory that it runs in; ours, AWS has none."""
 
 
@@ -87,7 +87,10 @@ class Launch:
     __slots__ = ("_nodes", "_program", "size_bytes")
 
     def __init__(self, body: bytes) -> None:
-        found = _decode(body)
+        try:
+            found = _decode(body)
+        except msgspec.MsgspecError as error:
+            raise ValueError(f"The job's body can't be read: {error}") from error
         self.size_bytes = len(body)
         self._nodes = found.node_properties
         self._program = (

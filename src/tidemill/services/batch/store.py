@@ -8,9 +8,9 @@ in neither waits, and only the core knows for what.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -23,12 +23,16 @@ from tidemill.services.batch.job import Finished, Job, Running, Spec, Stop, Stop
 from tidemill.services.batch.multinode import Node
 from tidemill.services.batch.progress import Progress
 from tidemill.services.batch.reason import dependency_failed
+from tidemill.services.batch.scheduling.spec import ShareUse
 from tidemill.services.batch.state import State
 
 MIGRATIONS: Final = migrations("tidemill.services.batch.migrations", "batch")
 SQL: Final = statements("tidemill.services.batch", "job.sql")
 
 _PAGE: Final = 1_000
+_BODIES: Final = 16
+_EXPIRED_JOBS: Final = 200
+_EXPIRED_CHILDREN: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,12 +314,53 @@ async def _child_ended(store: Store, row: JobRow, index: int) -> Ended | None:
     return Ended(False) if await range_at(store, row.seq, index) is not None else None
 
 
-def expiry(seq: int) -> list[Write]:
-    """The writes that forget a job whose children are gone already."""
-    names: tuple[str, ...] = ("delete_ranges", "delete_body", "delete_job")
-    return [Write(SQL[name], [(seq,)]) for name in names]
+async def bodies(store: Store, job_ids: Sequence[str]) -> dict[str, bytes]:
+    """The bodies of those jobs, by id."""
+    found: dict[str, bytes] = {}
+    for at in range(0, len(job_ids), _BODIES):
+        wanted = job_ids[at : at + _BODIES]
+        filled = (*wanted, *[wanted[0]] * (_BODIES - len(wanted)))
+        for job_id, blob in await store.fetch(SQL["select_bodies"], filled):
+            found[job_id] = bytes(blob)
+    return found
 
 
-def child_expiry(seq: int, last: Any) -> Write:
-    """The write that forgets the children of a job up to `last`."""
-    return Write(SQL["delete_children"], [(seq, last)])
+async def expired(store: Store, before_ms: int) -> list[Write]:
+    """The writes that forget some of what ended before `before_ms`; none when nothing has.
+
+    An array's children go in steps before their parent does, so that no step is large.
+    """
+    rows: list[Row] = await store.fetch(SQL["select_expired"], (before_ms, _EXPIRED_JOBS))
+    gone: list[Row] = []
+    children: list[Row] = []
+    for row in rows:
+        room = _EXPIRED_CHILDREN - len(children)
+        step = await store.fetch(SQL["select_child_step"], (row[0], room))
+        children += step
+        if len(step) >= room:
+            break
+        gone.append(row)
+    names = ("delete_ranges", "delete_body", "delete_job")
+    found = [Write(SQL["delete_child"], children), *(Write(SQL[name], gone) for name in names)]
+    return [write for write in found if write.rows]
+
+
+async def oldest_end_ms(store: Store) -> int | None:
+    """When the job ended that ended first of all that are kept."""
+    value = (await store.fetch(SQL["select_oldest_end"]))[0][0]
+    return None if value is None else int(value)
+
+
+async def share_uses(store: Store) -> list[ShareUse]:
+    """The scheduler's account of shares, as it was saved last."""
+    return [
+        ShareUse(queue=queue, share=share, average_milli=average, at_wall_ms=at_ms)
+        for queue, share, average, at_ms in await store.fetch(SQL["select_shares"])
+    ]
+
+
+def save_share_uses(uses: Sequence[ShareUse], wall_ms: int) -> list[Write]:
+    """The writes that make `uses`, taken at `wall_ms`, the whole account."""
+    rows: list[Row] = [(use.queue, use.share, use.average_milli, use.at_wall_ms) for use in uses]
+    old = Write(SQL["delete_shares"], [(wall_ms,)])
+    return [Write(SQL["upsert_share"], rows), old] if rows else [old]

@@ -51,3 +51,12 @@ CREATE TABLE batch_range (
     terminated SMALLINT NOT NULL,
     PRIMARY KEY (job, first_idx)
 );
+
+-- What each share of a fair-share queue has had lately: the scheduler's account, over a restart.
+CREATE TABLE batch_share (
+    queue TEXT NOT NULL,
+    share TEXT NOT NULL,
+    average_milli DOUBLE PRECISION NOT NULL,
+    at_ms BIGINT NOT NULL,
+    PRIMARY KEY (queue, share)
+);

@@ -51,3 +51,12 @@ CREATE TABLE batch_range (
     terminated INTEGER NOT NULL,
     PRIMARY KEY (job, first_idx)
 ) WITHOUT ROWID;
+
+-- What each share of a fair-share queue has had lately: the scheduler's account, over a restart.
+CREATE TABLE batch_share (
+    queue TEXT NOT NULL,
+    share TEXT NOT NULL,
+    average_milli REAL NOT NULL,
+    at_ms INTEGER NOT NULL,
+    PRIMARY KEY (queue, share)
+) WITHOUT ROWID;

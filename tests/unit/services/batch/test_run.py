@@ -1,0 +1,182 @@
+"""Batch as the server runs it: real loop, real SQLite, an engine that only takes orders down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_engine import FakeEngine
+
+from tidemill.platform.clock import Now, RealClock
+from tidemill.platform.commit import Committer
+from tidemill.platform.limit import LIFTED
+from tidemill.platform.sqlite import SqliteStore
+from tidemill.services.batch import store
+from tidemill.services.batch.command import CancelJob, Dependency, SubmitJob
+from tidemill.services.batch.environment import Offer
+from tidemill.services.batch.error import Refused
+from tidemill.services.batch.name import Names
+from tidemill.services.batch.request import Request
+from tidemill.services.batch.run import MIGRATIONS, Runtime
+from tidemill.services.batch.state import State
+
+BODY = b"""{"container": {"command": ["render", "3"], "image": "python",
+  "environment": [{"name": "MODE", "value": "fast"}, {"name": "AWS_REGION", "value": "x"},
+                  {"name": "TIDEMILL_WORKING_DIRECTORY", "value": "/srv"}],
+  "ulimits": [{"name": "nofile", "hardLimit": 20, "softLimit": 10}]}}"""
+
+
+def submission(job_id: str, **members: Any) -> SubmitJob:
+    given: dict[str, Any] = {
+        "job_id": job_id,
+        "name": "work",
+        "queue": "default",
+        "definition_name": "render",
+        "definition_arn": "arn:aws:batch:us-east-1:000000000000:job-definition/render:1",
+        "request": Request(1000, 512),
+        "body": BODY,
+    }
+    return SubmitJob(**{**given, **members})
+
+
+class House:
+    """One server's life on a data folder."""
+
+    def __init__(self, folder: Path, engine: FakeEngine) -> None:
+        self.engine = engine
+        self.database = SqliteStore(folder / "tidemill.db")
+
+    async def __aenter__(self) -> House:
+        await self.database.open(MIGRATIONS)
+        self.runtime = Runtime(
+            names=Names("000000000000", "us-east-1"),
+            limits=LIFTED,
+            database=self.database,
+            committer=Committer(self.database),
+            clock=RealClock(),
+            engines={"process": self.engine},
+            offers={"process": Offer(cpu_milli=4000, memory_mib=65536)},
+            attempt_environment=lambda job_id: {"AWS_REGION": "us-east-1", "TOKEN": job_id},
+            keep_s=60,
+        )
+        await self.runtime.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.runtime.close(stop_jobs=False)
+        await self.database.close()
+
+    async def state(self, job_id: str) -> State | None:
+        await self.runtime.loop.ask(CancelJob(job_id="", reason=""))
+        row = await store.job(self.database, job_id)
+        return None if row is None else row.state
+
+
+def living(folder: Path, story: Callable[[House], Awaitable[None]], **engine: bool) -> FakeEngine:
+    """Tell a story within one life of a server."""
+    fake = FakeEngine(**engine)
+
+    async def live() -> None:
+        async with House(folder, fake) as house:
+            await story(house)
+
+    asyncio.run(live())
+    return fake
+
+
+def test_attempt_is_told_all_that_the_job_says(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        await house.runtime.submit(submission("a", array_size=2))
+        await house.engine.until(lambda: "a:1/1" in house.engine.started)
+
+    attempt = living(tmp_path, story).started["a:1/1"]
+    assert attempt.command == ("render", "3")
+    assert attempt.working_directory == "/srv"
+    assert attempt.ulimits == (("nofile", 10, 20),)
+    assert attempt.pool == "local"
+    wanted = {
+        "MODE": "fast",
+        "AWS_REGION": "x",
+        "TOKEN": "a:1",
+        "AWS_BATCH_JOB_ID": "a:1",
+        "AWS_BATCH_JOB_ATTEMPT": "1",
+        "AWS_BATCH_JQ_NAME": "default",
+        "AWS_BATCH_CE_NAME": "local",
+        "AWS_BATCH_JOB_ARRAY_INDEX": "1",
+        "AWS_BATCH_JOB_ARRAY_SIZE": "2",
+        "TIDEMILL_WORKING_DIRECTORY": "/srv",
+    }
+    assert attempt.environment == wanted
+
+
+def test_job_runs_to_its_end_and_its_attempt_is_settled(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        await house.runtime.submit(submission("a"))
+        await house.engine.until(lambda: house.engine.settled)
+        assert await house.state("a") is State.SUCCEEDED
+
+    assert living(tmp_path, story, finishes=True).settled == ["a/1"]
+
+
+def test_dependency_on_a_job_that_ended_long_ago_is_looked_up(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        await house.runtime.submit(submission("a"))
+        await house.engine.until(lambda: house.engine.settled)
+        await house.runtime.submit(submission("b", dependencies=(Dependency("a"),)))
+        await house.engine.until(lambda: "b/1" in house.engine.started)
+        with pytest.raises(Refused, match="no job nobody"):
+            await house.runtime.submit(submission("c", dependencies=(Dependency("nobody"),)))
+
+    living(tmp_path, story, finishes=True)
+
+
+def test_restarted_server_asks_after_what_ran_and_starts_what_may_not_have(tmp_path: Path) -> None:
+    async def first(house: House) -> None:
+        await house.runtime.submit(submission("a"))
+        await house.runtime.submit(submission("b"))
+        await house.engine.until(lambda: len(house.engine.started) == 2)
+        house.engine.start_seen("a/1")
+        assert await house.state("a") is State.RUNNING
+
+    async def second(house: House) -> None:
+        await house.engine.until(lambda: house.engine.recovered and house.engine.started)
+        house.engine.exit("a/1")
+        assert await house.state("a") is State.SUCCEEDED
+
+    living(tmp_path, first)
+    engine = living(tmp_path, second)
+    assert engine.recovered == ["a/1"]
+    assert list(engine.started) == ["b/1"]
+    assert [pool.name for pool in engine.pools] == ["local"]
+
+
+def test_job_without_a_program_fails_and_says_so(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        await house.runtime.submit(submission("a", body=b"{}"))
+        await house.engine.until(lambda: house.engine.settled)
+        row = await store.job(house.database, "a")
+        assert row is not None
+        assert row.state is State.FAILED
+        assert "tells of no container" in (row.progress.container.reason or "")
+
+    living(tmp_path, story)
+
+
+def test_what_ended_long_ago_is_forgotten_in_steps(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        await house.runtime.submit(submission("a", array_size=5000, request=Request(1, 1)))
+        await house.engine.until(lambda: len(house.engine.settled) == 5000)
+        assert await house.state("a") is State.SUCCEEDED
+        now = house.runtime.now()
+        later = Now(wall_ms=now.wall_ms + 61_000, mono_ms=now.mono_ms)
+        steps = 0
+        while await house.state("a") is not None:
+            await house.runtime.expire(later)
+            steps += 1
+        assert steps == 3
+        assert await house.database.fetch("SELECT COUNT(*) FROM batch_child") == [(0,)]
+
+    living(tmp_path, story, finishes=True)
