@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from tidemill.platform.clock import VirtualClock
+from tidemill.platform.commit import Committer
+from tidemill.platform.core import Event
+from tidemill.platform.feed import Feed
+from tidemill.platform.ledger import StoreLedger
+from tidemill.platform.loop import Loop
 from tidemill.platform.postgres import PostgresStore
+from tidemill.platform.retry import Replies
+from tidemill.platform.service import Caller
 from tidemill.platform.sqlite import SqliteStore
 from tidemill.platform.store import Migration, Store, StoreError, Write
 
@@ -223,5 +231,54 @@ def test_a_server_that_was_overtaken_cannot_commit(new_store: NewStore) -> None:
         with pytest.raises(StoreError, match="has taken over"):
             await store.commit([Write(INSERT, [("a", 1, 0.0, b"")])])
         assert await store.fetch("SELECT id FROM job") == []
+
+    with_store(new_store, body)
+
+
+def test_the_feed_and_the_remembered_replies_live_on_every_store(new_store: NewStore) -> None:
+    clock = VirtualClock()
+
+    async def body(store: Store) -> None:
+        committer = Committer(store)
+        feed, replies = Feed(store, committer), Replies(store, committer, clock)
+        await feed.open()
+        subscription = feed.subscribe("rules")
+        first = asyncio.ensure_future(anext(subscription))
+        while feed.backlogs != {"rules": 0}:
+            await asyncio.sleep(0)
+        happened = [Event("batch", "JobStateChange", bytes([n])) for n in range(3)]
+        ledger = StoreLedger(feed, replies)
+        await committer.commit(ledger.events(happened, 5) + ledger.replies([("k", [1])], 5))
+        ledger.published()
+        batch = await first
+        assert [taken.event for taken in batch.events] == happened
+        await committer.commit([batch.cursor])
+        waiting = asyncio.ensure_future(anext(subscription))
+        while feed.backlogs != {"rules": 0}:
+            await asyncio.sleep(0)
+        await feed.sweep(clock.now())
+        assert await store.fetch("SELECT COUNT(*) FROM event") == [(0,)]
+        assert await store.fetch("SELECT reply FROM retry_reply") == [(b"[1]",)]
+        await replies.sweep(clock.now())
+        assert await store.fetch("SELECT reply FROM retry_reply") == []
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await feed.unsubscribe("rules")
+        assert await store.fetch("SELECT subscriber FROM event_cursor") == []
+
+    with_store(new_store, body)
+
+
+def test_a_retry_is_found_on_every_store(new_store: NewStore) -> None:
+    clock = VirtualClock()
+    caller = Caller(account="", region="", access_key="", retry_key="k", is_retry=True)
+
+    async def body(store: Store) -> None:
+        committer = Committer(store)
+        replies = Replies(store, committer, clock)
+        await committer.commit(replies.remember([("k", {"jobId": "1"})], clock.now().wall_ms))
+        clock.advance(59 * 60_000)
+        nobody = cast("Loop", None)  # a remembered reply asks no loop
+        assert await replies.ask(nobody, "submit", caller) == {"jobId": "1"}
 
     with_store(new_store, body)
