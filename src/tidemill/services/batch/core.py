@@ -132,6 +132,7 @@ class BatchCore:
     def _submit(self, command: SubmitJob, now: Now) -> str:
         self.registry.queue_for(command.queue)
         intake.submit(self.book, self._specs, command, self._next_seq, now)
+        self.registry.note_demands(self._next_seq, command.request.consumables)
         self._next_seq += 1
         return command.job_id
 

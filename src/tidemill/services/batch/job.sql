@@ -116,6 +116,9 @@ DELETE FROM batch_child WHERE job = $1 AND idx = $2
 -- name: delete_ranges
 DELETE FROM batch_range WHERE job = $1
 
+-- name: delete_demands
+DELETE FROM batch_demand WHERE job = $1
+
 -- name: delete_body
 DELETE FROM batch_body WHERE job = $1
 

@@ -88,7 +88,7 @@ class Lists:
         main = msgspec.json.decode(body)["nodeProperties"]["mainNode"]
         limit = page.size(params, PAGE_MAX)
         (after,) = page.place(params, "nodes", -1)
-        rows = await self._database.fetch(store.SQL["select_nodes_shown"], (parent.seq,))
+        rows = await self._database.fetch(SQL["select_nodes_shown"], (parent.seq,))
         begun = {row[0]: ChildRow.of(row) for row in rows}
         nodes = range(after + 1, parent.node_count or 0)
         parts = [(node, begun.get(node) or unbegun(parent)) for node in nodes]

@@ -340,7 +340,7 @@ async def expired(store: Store, before_ms: int) -> list[Write]:
         if len(step) >= room:
             break
         gone.append(row)
-    names = ("delete_ranges", "delete_body", "delete_job")
+    names = ("delete_ranges", "delete_demands", "delete_body", "delete_job")
     found = [Write(SQL["delete_child"], children), *(Write(SQL[name], gone) for name in names)]
     return [write for write in found if write.rows]
 
