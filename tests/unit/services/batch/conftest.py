@@ -34,7 +34,9 @@ def registry(offer: Offer) -> Registry:
 def change(registry: Registry) -> Callable[..., dict[str, Any]]:
     """`change("CreateJobQueue", jobQueueName=...)` on that registry."""
 
-    def carry_out(operation: str, /, *, wall_ms: int = NOW.wall_ms, **params: Any) -> dict[str, Any]:
+    def carry_out(
+        operation: str, /, *, wall_ms: int = NOW.wall_ms, **params: Any
+    ) -> dict[str, Any]:
         return registry.change(operation, params, "new-id", Now(wall_ms=wall_ms, mono_ms=0))
 
     return carry_out
