@@ -7,13 +7,14 @@ runs as `nobody`, from a copy of its programs where `nobody` can't read the virt
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import importlib.util
 import itertools
 import os
+import pwd
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,12 +36,13 @@ def postgres_socket() -> Iterator[str]:
         _initialise(programs, folder, account)
         with (folder / "output").open("wb") as output:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", folder / "data", "-k", folder, *_SETTINGS],
+                [
+                    *(sys.executable, "-c", _LAUNCH, account.get("user", "")),
+                    *(programs / "postgres", "-D", folder / "data", "-k", folder, *_SETTINGS),
+                ],
                 stdout=output,
                 stderr=output,
                 cwd=folder,
-                preexec_fn=_end_with_parent,
-                **account,
             )
         try:
             asyncio.run(_reached(str(folder), server, folder / "output"))
@@ -80,12 +82,24 @@ _SETTINGS = [
 ]
 
 
+_LAUNCH = """
+import ctypes, os, pwd, signal, sys
+if user := sys.argv[1]:
+    account = pwd.getpwnam(user)
+    os.setgroups([])
+    os.setgid(account.pw_gid)
+    os.setuid(account.pw_uid)
+ctypes.CDLL(None).prctl(1, signal.SIGINT)  # PR_SET_PDEATHSIG: it ends when the tests are killed
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
 def _account(folder: Path) -> dict[str, Any]:
     if os.geteuid() != 0:
         return {}
     shutil.chown(folder, "nobody")
     folder.chmod(0o755)
-    return {"user": "nobody", "extra_groups": []}
+    return {"user": "nobody", "group": pwd.getpwnam("nobody").pw_gid, "extra_groups": []}
 
 
 def _programs(folder: Path) -> Path:
@@ -112,11 +126,6 @@ def _initialise(programs: Path, folder: Path, account: dict[str, Any]) -> None:
         **account,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end the server should the tests be killed (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
 
 def _url(socket: str, database: str) -> str:

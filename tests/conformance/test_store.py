@@ -199,8 +199,10 @@ def test_a_database_of_a_newer_version_is_refused_and_left_alone(new_store: NewS
             store = new_store()
             await store.open(migrations)
             await store.close()
+        store = new_store()
         with pytest.raises(StoreError, match=r"newer version of Tidemill.*`test` schema is at 2"):
-            await new_store().open([JOB_TABLE])
+            await store.open([JOB_TABLE])
+        await store.close()  # as whoever opened it will do
         store = new_store()
         await store.open([JOB_TABLE, newer])
         await store.commit([Write("INSERT INTO job (id, extra) VALUES ($1, $2)", [("a", "b")])])

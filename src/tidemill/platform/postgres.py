@@ -186,7 +186,7 @@ class PostgresStore:
         if self._renewal is not None:
             self._renewal.cancel()
             self._renewal = None
-        if self._epoch:
+        if self._epoch and self._writer is not None:
             with contextlib.suppress(asyncpg.PostgresError, *_UNREACHABLE):
                 await self._writer.execute(_GIVE_BACK, self._epoch)
                 await self._writer.execute(f"NOTIFY {_CHANNEL}")
