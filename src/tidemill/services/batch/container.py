@@ -72,12 +72,8 @@ def overridden(container: Container, overrides: Mapping[str, Any], member: str) 
         detail["environment"] = _merged_environment(detail["environment"], overrides["environment"])
     if overrides.get("instanceType"):
         detail["instanceType"] = overrides["instanceType"]
-    for name, kept in (("vcpus", "cpu_milli"), ("memory", "memory_mib")):
-        if overrides.get(name) is not None:
-            old = requirement.parse_old({name: overrides[name]}, member)
-            if name in detail:
-                detail[name] = overrides[name]
-                needs = Needs(**{**_fields(needs), kept: getattr(old, kept)})
+    if "vcpus" in overrides or "memory" in overrides:
+        needs = _override_old(detail, overrides, member).over(needs)
     if overrides.get("resourceRequirements"):
         new = requirement.parse(overrides["resourceRequirements"], member)
         needs = new.over(needs)
@@ -192,5 +188,13 @@ def _override_requirements(
         detail.pop("memory", None)
 
 
-def _fields(needs: Needs) -> dict[str, int | None]:
-    return {"cpu_milli": needs.cpu_milli, "memory_mib": needs.memory_mib, "gpus": needs.gpus}
+def _override_old(detail: dict[str, Any], overrides: Mapping[str, Any], member: str) -> Needs:
+    """Override `vcpus` and `memory` where the definition has them; what that comes to."""
+    old = requirement.parse_old(overrides, member)
+    for name in ("vcpus", "memory"):
+        if name in detail and overrides.get(name) is not None:
+            detail[name] = overrides[name]
+    return Needs(
+        old.cpu_milli if "vcpus" in detail else None,
+        old.memory_mib if "memory" in detail else None,
+    )

@@ -22,8 +22,9 @@ from tidemill.services.batch.node import NodeSet
 from tidemill.services.batch.work import Work
 
 ARRAY_SIZE_MIN: Final = 2
-_NOT_OURS: Final = ("eksPropertiesOverride",)
-_OVERRIDES: Final = ("containerOverrides", "ecsPropertiesOverride", "nodeOverrides")
+_OVERRIDES: Final = frozenset(
+    ("containerOverrides", "ecsPropertiesOverride", "eksPropertiesOverride", "nodeOverrides")
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -118,9 +119,7 @@ def _work(
     if demands:
         shown = [{"consumableResource": name, "quantity": q} for name, q in demands.items()]
         body["consumableResourceProperties"] = {"consumableResourceList": shown}
-    if any(params.get(member) for member in _NOT_OURS):
-        raise Refused("eksPropertiesOverride: jobs on Amazon EKS are not part of Tidemill.")
-    if given or demands or any(params.get(member) for member in _OVERRIDES):
+    if given or demands or not _OVERRIDES.isdisjoint(params):
         made = work.of(base, params, parameters, demands, directory.consumable_for)
     else:
         made = _plain(stored) or work.of(base, params, parameters, {}, directory.consumable_for)

@@ -81,7 +81,7 @@ def overridden(properties: Properties, overrides: Mapping[str, Any], prefix: str
         over = _task_override(properties, ecs, member)
     if not over:
         return properties
-    return replace(properties, container=container.overridden(properties.container, over, member))
+    return Properties(container.overridden(properties.container, over, member), properties.task)
 
 
 def _checked_task(ecs: Mapping[str, Any], member: str, fargate: bool) -> Properties:

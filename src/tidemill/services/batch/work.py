@@ -90,7 +90,7 @@ def _of_nodes(
     demands: Mapping[str, int],
     resolve: Resolve,
 ) -> Work:
-    for member in ("containerOverrides", "ecsPropertiesOverride"):
+    for member in ("containerOverrides", "ecsPropertiesOverride", "eksPropertiesOverride"):
         if params.get(member):
             raise Refused(
                 f"{member} should not be set: the job definition is of type multinode; "
