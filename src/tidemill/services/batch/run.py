@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 MIGRATIONS: Final = [*store.MIGRATIONS, *registry_store.MIGRATIONS]
 
 AttemptEnvironment = Callable[[str], Mapping[str, str]]
-"""The server's port: variables for the attempts of a job id (endpoint, region, credentials)."""
+"""The server's port: variables for an attempt by its id (endpoint, region, credentials)."""
 
 
 class Runtime:
@@ -146,6 +146,15 @@ class Runtime:
     def now(self) -> Now:
         """The present moment."""
         return self.clock.now()
+
+    def is_active(self, attempt_id: str) -> bool:
+        """Whether an attempt is under way."""
+        return self.core.book.find(attempt_id) is not None
+
+    @property
+    def running_attempts(self) -> int:
+        """How many attempts are under way now."""
+        return self.core.scheduler.running
 
     def status_reason(self, job_id: str) -> str | None:
         """What an active job or child waits for now."""
@@ -296,8 +305,7 @@ class _Performer:
             return None
         if not is_shared:
             self._bodies.drop(job_id)
-        key = order.attempt_id.rpartition("/")[0]
-        return launch.attempt(order, self._attempt_environment(key))
+        return launch.attempt(order, self._attempt_environment(order.attempt_id))
 
     def _refuse(self, effect: Effect, engine: str) -> None:
         """The engine of an environment is not part of this server any more."""

@@ -25,7 +25,7 @@ from tidemill.services.batch.state import State
 
 BODY = b"""{"container": {"command": ["render", "3"], "image": "python",
   "environment": [{"name": "MODE", "value": "fast"}, {"name": "AWS_REGION", "value": "x"},
-                  {"name": "TIDEMILL_WORKING_DIRECTORY", "value": "/srv"}],
+                  {"name": "TIDEMILL_DIRECTORY", "value": "/srv"}],
   "ulimits": [{"name": "nofile", "hardLimit": 20, "softLimit": 10}]}}"""
 
 
@@ -59,7 +59,7 @@ class House:
             clock=RealClock(),
             engines={"process": self.engine},
             offers={"process": Offer(cpu_milli=4000, memory_mib=65536)},
-            attempt_environment=lambda job_id: {"AWS_REGION": "us-east-1", "TOKEN": job_id},
+            attempt_environment=lambda attempt_id: {"AWS_REGION": "us-east-1", "TOKEN": attempt_id},
             keep_s=60,
         )
         await self.runtime.open()
@@ -100,14 +100,14 @@ def test_attempt_is_told_all_that_the_job_says(tmp_path: Path) -> None:
     wanted = {
         "MODE": "fast",
         "AWS_REGION": "x",
-        "TOKEN": "a:1",
+        "TOKEN": "a:1/1",
         "AWS_BATCH_JOB_ID": "a:1",
         "AWS_BATCH_JOB_ATTEMPT": "1",
         "AWS_BATCH_JQ_NAME": "default",
         "AWS_BATCH_CE_NAME": "local",
         "AWS_BATCH_JOB_ARRAY_INDEX": "1",
         "AWS_BATCH_JOB_ARRAY_SIZE": "2",
-        "TIDEMILL_WORKING_DIRECTORY": "/srv",
+        "TIDEMILL_DIRECTORY": "/srv",
     }
     assert attempt.environment == wanted
 
