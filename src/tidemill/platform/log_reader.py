@@ -22,6 +22,8 @@ from tidemill.platform.log_stream import LogEvent, StreamInfo, StreamView
 STREAMS_IN_MEMORY_MAX: Final = 100_000
 """What the segment indexes kept in memory may hold together (some 200 bytes each)."""
 _SUFFIXES: Final = (".seg", ".log", ".idx")
+_FILE_TIME_SLACK_MS: Final = 1_000
+"""File systems stamp files by a coarser clock than the one that events carry."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +47,25 @@ class LogReader:
         return sorted(_groups(Path(self._folder), ""))
 
     def streams(
-        self, group: str, prefix: str = "", *, newest_first: bool = False
+        self, group: str, prefix: str = "", *, newest_first: bool = False, since_ms: int = 0
     ) -> Iterator[StreamInfo]:
-        """The streams whose name begins with `prefix`, minute by minute of their opening."""
+        """The streams whose name begins with `prefix`, minute by minute of their names.
+
+        Minutes whose files were last written before `since_ms` are left out unread.
+        """
         if (info := self.stream(group, prefix)) is not None:
             yield info
             return
         days = _entries(group_folder(self._folder, group), newest_first)
         for day in days:
-            for file in _entries(day.path, newest_first):
-                if file.name.endswith(".seg") and (segment := self._segment(file.path)):
+            files = _entries(day.path, newest_first)
+            live = _written_since(files, since_ms) if since_ms else None
+            for file in files:
+                if not file.name.endswith(".seg") or (
+                    live is not None and file.name[:8] not in live
+                ):
+                    continue
+                if (segment := self._segment(file.path)) is not None:
                     yield from self._infos(segment, prefix, newest_first)
 
     def stream(self, group: str, name: str) -> StreamInfo | None:
@@ -180,6 +191,16 @@ def _entries(folder: os.PathLike[str] | str, newest_first: bool = False) -> list
             return sorted(entries, key=lambda entry: entry.name, reverse=newest_first)
     except (FileNotFoundError, NotADirectoryError):
         return []
+
+
+def _written_since(files: list[os.DirEntry[str]], since_ms: int) -> set[str]:
+    """The minutes of a day that have a file written at `since_ms` or later."""
+    live: set[str] = set()
+    for file in files:
+        with contextlib.suppress(FileNotFoundError):
+            if file.stat().st_mtime_ns // 1_000_000 + _FILE_TIME_SLACK_MS >= since_ms:
+                live.add(file.name[:8])
+    return live
 
 
 def _expire(paths: list[str], before_ms: int) -> bool:
