@@ -75,6 +75,7 @@ def config(data: Path | None, write: bool, as_json: bool) -> None:
     settings = {
         "AWS_ENDPOINT_URL": instance.endpoint,
         "AWS_REGION": instance.region,
+        "AWS_DEFAULT_REGION": instance.region,
         "AWS_ACCESS_KEY_ID": key.access_key_id,
         "AWS_SECRET_ACCESS_KEY": key.secret_access_key,
     }

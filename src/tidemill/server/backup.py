@@ -37,17 +37,21 @@ async def back_up(store: Store, data: Path, destination: Path) -> Copied:
     Raises `OperationRefused` when it can't be written, or the database is not one that can be
     copied from here (PostgreSQL has tools of its own).
     """
-    if destination.exists() and any(destination.iterdir()):
-        raise OperationRefused(f"{destination} is not empty; name a new folder for the backup.")
     copied = Copied()
     try:
-        destination.mkdir(parents=True, exist_ok=True, mode=0o700)
+        await asyncio.to_thread(_prepare, destination)
         await asyncio.to_thread(_copy_tree, data / OBJECTS, destination / OBJECTS, copied)
         await store.backup(str(destination / DATABASE))
         await asyncio.to_thread(_copy_rest, data, destination, copied)
     except (OSError, StoreError) as error:
         raise OperationRefused(f"The backup to {destination} failed: {error}.") from error
     return copied
+
+
+def _prepare(destination: Path) -> None:
+    destination.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if any(destination.iterdir()):
+        raise OperationRefused(f"{destination} is not empty; name a new folder for the backup.")
 
 
 def _copy_rest(data: Path, destination: Path, copied: Copied) -> None:

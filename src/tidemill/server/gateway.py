@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from tidemill.platform.disk import DiskFloor
 from tidemill.platform.fault import Fault
 from tidemill.platform.service import Caller, Service
 from tidemill.server.authentication import Authentication
@@ -26,6 +27,16 @@ log = logging.getLogger(__name__)
 
 NUMBER_OF_TRY: Final = re.compile(rb"(?:^|;)\s*attempt=(\d+)")
 
+GROWING: Final = ("Complete", "Copy", "Create", "Put", "Register", "Submit", "Upload")
+"""How the names of operations begin that need room on the disk."""
+
+RETRYABLE: Final = {
+    "batch": "ServerException",
+    "logs": "ServiceUnavailableException",
+    "s3": "SlowDown",
+}
+"""The code by which each service says that the same call may go through later."""
+
 
 class Gateway:
     """Authenticates, routes, parses, calls, serialises."""
@@ -35,6 +46,7 @@ class Gateway:
         authentication: Authentication,
         services: Mapping[str, Service],
         own_paths: OwnPaths,
+        disk: DiskFloor,
         *,
         account: str,
         region: str,
@@ -42,6 +54,7 @@ class Gateway:
         self._authentication = authentication
         self._services = services
         self._own_paths = own_paths
+        self._disk = disk
         self._account = account
         self._region = region
 
@@ -58,6 +71,8 @@ class Gateway:
             service = self._services.get(route.service)
             if service is None:
                 raise WireError("UnknownOperationException", self._not_served(route), route=route)
+            if route.operation.startswith(GROWING):
+                self._disk.check(RETRYABLE.get(route.service, "ServiceUnavailable"))
             params = parse(route, request)
             caller = self._caller(request, sender.access_key, request_id)
             result = await service.call(route.operation, params, caller)

@@ -43,9 +43,9 @@ async def _serve(config: ServerConfig, ready_fd: int | None) -> None:
         raise StartError(str(error)) from error
     _settle_memory()
     _say_ready(server, ready_fd)
-    stopped = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait({stopped, server.failure}, return_when=asyncio.FIRST_COMPLETED)
-    if server.failure in done:
+    server.failure.add_done_callback(lambda _: stop.set())
+    await stop.wait()
+    if server.failure.done():
         # Memory is ahead of what is durable: nothing more may be said or done from it.
         log.critical("The server stops: %s", server.failure.result())
         os._exit(70)
