@@ -1,10 +1,11 @@
 """How much each share of a fair-share queue has had, and whose turn that makes it.
 
-A share's score is `weight x (vCPUs in use now + decayed average of vCPUs in use)`; the lowest
-score goes first. The average looks back over shareDecaySeconds exponentially, so that who had
-little recently catches up; what runs now counts at once, so that one share can't take every
-place that comes free in one moment. Scores of waiting shares then level out, which gives each a
-part of the vCPUs in proportion to 1 / weight.
+A share's score is `weight x (decayed average of vCPUs in use + a sixteenth of those in use now)`;
+the lowest score goes first. The average looks back over shareDecaySeconds exponentially, so that
+who had little recently catches up. What runs now counts at once, or one share would take every
+place that comes free in one moment; and only by a part, or whole jobs, which can't be split as a
+weight would have it, would be rounded the same way every time. Scores of waiting shares level
+out, which gives each a part of the vCPUs in proportion to 1 / weight.
 
 `Ledger.key` is the logarithm of the score with the common decay taken out: it stands still while
 a share has nothing running and only grows while it has. So an order kept by key stays right as
@@ -19,6 +20,7 @@ from tidemill.services.batch.scheduling.spec import FairShare
 
 DEFAULT_DECAY_S = 600
 FORGET_BELOW_MILLI = 0.001
+PRESENT_PART = 1 / 16
 
 
 class Share:
@@ -88,12 +90,12 @@ class Ledger:
 
     def key(self, share: Share, now_ms: int) -> float:
         """Where `share` stands: the lower goes first. Comparable between any two moments."""
-        score = share.weight * (share.running + self.average(share, now_ms))
+        score = share.weight * (share.running * PRESENT_PART + self.average(share, now_ms))
         return log(score) + now_ms / self.decay_ms if score > 0 else -inf
 
     def score(self, share: Share, now_ms: int) -> float:
         """Weighted use, in thousandths of a vCPU."""
-        return share.weight * (share.running + self.average(share, now_ms))
+        return share.weight * (share.running * PRESENT_PART + self.average(share, now_ms))
 
     def average(self, share: Share, now_ms: int) -> float:
         """The decayed average of thousandths of a vCPU in use, as of now."""

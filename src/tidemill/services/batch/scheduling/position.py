@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace, merge
 from itertools import islice
 
-from tidemill.services.batch.scheduling.fairshare import Ledger
+from tidemill.services.batch.scheduling.fairshare import PRESENT_PART, Ledger
 from tidemill.services.batch.scheduling.line import Line
 from tidemill.services.batch.scheduling.queue import Queue
 from tidemill.services.batch.scheduling.spec import Waiting
@@ -116,7 +116,7 @@ def _fair_units(queue: Queue, ledger: Ledger, now_ms: int) -> Iterator[tuple[str
             heappop(turns)
             continue
         yield unit[0], unit[1]
-        heapreplace(turns, (score + weight * unit[2], seq, weight, units))
+        heapreplace(turns, (score + weight * unit[2] * PRESENT_PART, seq, weight, units))
 
 
 def _charged(lines: list[Line]) -> Iterator[tuple[str, int | None, int]]:

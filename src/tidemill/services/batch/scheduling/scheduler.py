@@ -306,6 +306,11 @@ class Scheduler:
         """What is in use of a compute environment now."""
         return self._environments[name].use()
 
+    @property
+    def running(self) -> int:
+        """How many attempts hold something now."""
+        return len(self._holds)
+
     def consumable_in_use(self, name: str) -> int:
         """How much of a consumable resource is held now."""
         consumable = self._consumables.get(name)
