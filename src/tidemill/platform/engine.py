@@ -13,6 +13,14 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 
+class EngineError(Exception):
+    """The engine can't be opened or has stopped working: one sentence that says why."""
+
+
+class StaleEpoch(EngineError):
+    """The engine obeys a later leader already; this one must not go on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One try at running one job (or one child, or one node): all that an engine needs.
@@ -129,7 +137,8 @@ class Engine(Protocol):
     async def open(self, observe: Observe, *, epoch: int) -> None:
         """Connect; from now on `observe` is called on the loop with batches of reports.
 
-        `epoch` is the leader's; the engine refuses orders of an older one from now on.
+        `epoch` is the leader's; the engine refuses orders of an older one from now on. Raises
+        `StaleEpoch` when it obeys a later one already, another `EngineError` when it can't work.
         """
 
     def resize(self, pools: Sequence[Pool]) -> None:

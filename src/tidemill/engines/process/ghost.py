@@ -1,0 +1,72 @@
+"""Ends what a runner left running when it died, before its successor starts anything.
+
+A process is killed only when it is certain to be one of ours: the environment it was started with
+names an attempt that was under way or carries this folder's mark, or it is the recorded process
+(same pid, same start), or it descends from such a one or is in its session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Mapping
+from typing import Final
+
+from tidemill.engines.process import proc
+from tidemill.engines.process.journal import Past, Spawned
+
+ATTEMPT: Final = "TIDEMILL_ATTEMPT"
+"""In the environment of every process of an attempt: the attempt's id."""
+WARM: Final = "TIDEMILL_WARM"
+"""In the environment of every warm interpreter, and so of its forks: the folder's mark."""
+WAIT_S: Final = 30.0
+
+
+class GhostError(Exception):
+    """A process of a dead runner can't be ended: one sentence."""
+
+
+def lay(past: Past) -> int:
+    """Kill whatever still runs of the attempts that `past` has open; return how many.
+
+    Returns when they are gone, and raises `GhostError` when some will not go.
+    """
+    if past.head is None:
+        return 0
+    killed: set[int] = set()
+    deadline = time.monotonic() + WAIT_S
+    while ghosts := _ghosts(past, past.head.mark, past.spawned):
+        if time.monotonic() > deadline:
+            raise GhostError(
+                f"the processes {sorted(ghosts)} of a runner that died can't be ended; "
+                f"end them by hand, as nothing is started beside them"
+            )
+        for pid in ghosts:
+            _kill(pid)
+        killed |= ghosts
+        time.sleep(0.005)
+    return len(killed)
+
+
+def _ghosts(past: Past, mark: str, spawned: Mapping[str, Spawned]) -> set[int]:
+    tree = proc.Tree()
+    table = tree.table
+    roots = {
+        entry.pid
+        for entry in spawned.values()
+        if entry.pid in table and abs(table[entry.pid].boot_ticks - entry.boot_ticks) <= 1
+    }
+    for pid in table:
+        attempt_id = proc.marker(pid, ATTEMPT)
+        if attempt_id in past.open or proc.marker(pid, WARM) == mark:
+            roots.add(pid)
+    sessions = {table[pid].session for pid in roots} - {0, os.getsid(0)}
+    found = tree.kin(roots | sessions) - {os.getpid()}
+    return {pid for pid in found if table[pid].state not in "ZX"}
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

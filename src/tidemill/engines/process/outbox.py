@@ -1,0 +1,54 @@
+"""What the server is to be told.
+
+A start waits a little before it is: the end of a short job says it all.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final
+
+from tidemill.engines.process.poll import Poll, Timer
+from tidemill.engines.process.protocol import Ended, Report, Started
+
+STARTED_HELD_S: Final = 0.005
+
+
+class Outbox:
+    """Gathers reports until `take`."""
+
+    def __init__(self, poll: Poll) -> None:
+        self._poll = poll
+        self._ready: list[Report] = []
+        self._starts: dict[str, tuple[float, Started]] = {}
+        self._timer: Timer | None = None
+
+    def started(self, attempt_id: str, at_ms: int) -> None:
+        """Report a start, unless the end comes first."""
+        self._starts[attempt_id] = (time.monotonic() + STARTED_HELD_S, Started(attempt_id, at_ms))
+        if self._timer is None:
+            self._timer = self._poll.after(STARTED_HELD_S, self._ripen)
+
+    def add(self, report: Report) -> None:
+        """Report at the end of this wake-up."""
+        self._ready.append(report)
+
+    def ended(self, end: Ended) -> None:
+        """Report an end, which carries the start as well."""
+        self._starts.pop(end.attempt_id, None)
+        self._ready.append(end)
+
+    def take(self) -> list[Report]:
+        """What is to be sent now."""
+        ready, self._ready = self._ready, []
+        return ready
+
+    def _ripen(self) -> None:
+        self._timer = None
+        now_s = time.monotonic()
+        for attempt_id, (due_s, start) in list(self._starts.items()):
+            if due_s > now_s:
+                self._timer = self._poll.after(due_s - now_s, self._ripen)
+                return
+            del self._starts[attempt_id]
+            self._ready.append(start)

@@ -1,0 +1,66 @@
+"""Takes in what children the runner has lost: those it made, and those it inherited.
+
+The runner is a "subreaper": descendants whose parents have died become its children, however far
+they tried to get away. So nothing that an attempt left behind escapes, and the death of a warm
+interpreter loses none of its forks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import signal
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from tidemill.engines.process import proc
+
+_PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+class Death(NamedTuple):
+    """A child that has been reaped: its status as of wait(2), and what it used."""
+
+    pid: int
+    status: int
+    usage: resource.struct_rusage
+
+
+class Reaper:
+    """One a process; made before the first child."""
+
+    def __init__(self) -> None:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        pid = os.getpid()
+        self._children = f"/proc/{pid}/task/{pid}/children"
+
+    def reap(self) -> list[Death]:
+        """All children that have ended; what is left of the groups they led is killed first.
+
+        A dead child keeps its pid from being given to another process until it is reaped, so the
+        kill reaches no stranger.
+        """
+        deaths: list[Death] = []
+        while True:
+            try:
+                found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return deaths
+            if found is None:
+                return deaths
+            pid = found.si_pid
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)
+            deaths.append(Death(*os.wait4(pid, 0)))
+
+    def inherited(self, is_known: Callable[[int], bool]) -> list[int]:
+        """The living children that are not known yet: orphans of attempts, or of their remains."""
+        try:
+            with open(self._children, "rb", buffering=0) as file:  # noqa: PTH123 - once a wake-up
+                pids = [int(pid) for pid in file.read().split()]
+        except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+            me = os.getpid()
+            pids = [entry.pid for entry in proc.processes().values() if entry.parent == me]
+        return [pid for pid in pids if not is_known(pid)]

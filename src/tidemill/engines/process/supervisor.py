@@ -1,0 +1,375 @@
+"""The runner's heart: starts attempts as room comes free, sees their ends, reports both.
+
+Everything is gathered during a wake-up and done in one `turn` at its end, in an order that keeps
+the promises: output is in the log store before the end it belongs to is recorded; an end is in
+the journal before it is reported; an intent is in the journal before its process exists.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from tidemill.engines.process import memory, proc
+from tidemill.engines.process.ghost import ATTEMPT, WARM
+from tidemill.engines.process.journal import Entry, Head, Intent, Journal, Settled, Spawned
+from tidemill.engines.process.outbox import Outbox
+from tidemill.engines.process.poll import Poll, Timer
+from tidemill.engines.process.pool import Pools
+from tidemill.engines.process.protocol import Ended, Exited, Lost, Order
+from tidemill.engines.process.reaper import Death, Reaper
+from tidemill.engines.process.run import Run, kill
+from tidemill.engines.process.spawn import Spawner, SpawnError
+from tidemill.engines.process.warm import WarmPool
+from tidemill.platform.log_writer import LogWriter
+
+JOURNAL_RETRY_S: Final = 1.0
+
+
+class Supervisor:
+    """Knows every attempt of this runner, from its order until its end is settled."""
+
+    def __init__(
+        self,
+        poll: Poll,
+        logs: LogWriter,
+        spawner: Spawner,
+        journal: Journal,
+        head: Head,
+        ended: dict[str, Ended],
+    ) -> None:
+        self.pools = Pools()
+        self.outbox = Outbox(poll)
+        self.head = head
+        self.reap_due = False
+        self._poll = poll
+        self._logs = logs
+        self._spawner = spawner
+        self._journal = journal
+        self._reaper = Reaper()
+        self._warm = WarmPool(poll, spawner, self, head.mark)
+        self._runs: dict[str, Run] = {}
+        self._by_pid: dict[int, Run] = {}
+        self._ended = ended
+        self._taken: list[Run] = []
+        self._entries: list[Entry] = []
+        self._new_ends: list[Ended] = []
+        self._inherited: dict[int, Run | None] = {}
+        self._look_timer: Timer | None = None
+        self._retry_timer: Timer | None = None
+
+    # What the server orders.
+
+    def start(self, orders: Sequence[Order]) -> None:
+        """Start what is not known yet, in this order; report what is."""
+        for order in orders:
+            if not self.pools.holds(order.attempt_id) and not self._report(order.attempt_id):
+                self.pools.hold(order)
+
+    def recover(self, attempt_ids: Sequence[str]) -> None:
+        """Report what became of each."""
+        for attempt_id in attempt_ids:
+            if not self.pools.holds(attempt_id) and not self._report(attempt_id):
+                self._report_unknown(attempt_id)
+
+    def stop(self, stops: Sequence[tuple[str, float]]) -> None:
+        """Drop what waits, end what runs."""
+        for attempt_id, grace_s in stops:
+            if self.pools.drop(attempt_id):
+                self._end(Exited(attempt_id, _now_ms()))
+            elif (run := self._runs.get(attempt_id)) is not None:
+                self._stop(run, grace_s)
+            elif not self._report(attempt_id):
+                self._report_unknown(attempt_id)
+
+    def settle(self, attempt_ids: Sequence[str]) -> None:
+        """Forget ended attempts."""
+        known = [attempt_id for attempt_id in attempt_ids if self._ended.pop(attempt_id, None)]
+        if known:
+            self._entries.append(Settled(known))
+
+    def stop_all(self, grace_s: float) -> None:
+        """Stop everything; `is_idle` says when it is done."""
+        self.stop([(attempt_id, grace_s) for attempt_id in (*self.pools.held(), *self._runs)])
+
+    def lead(self, epoch: int) -> None:
+        """Remember that orders of epochs before this one are refused."""
+        if epoch > self.head.epoch:
+            self.head.epoch = epoch
+            self._entries.append(self.head)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing is left to be recorded."""
+        return not self._runs and not self._entries
+
+    # What happens in a wake-up.
+
+    def turn(self) -> bool:
+        """Do what this wake-up has led to; False when it can't be recorded, nor told, for now."""
+        self._warm.read()
+        if self.reap_due:
+            self.reap_due = False
+            self._reap()
+        failed = True
+        while failed:
+            for order in self.pools.take():
+                self._admit(order)
+            self._logs.flush()
+            if not self._record():
+                return False
+            taken, self._taken = self._taken, []
+            failed = sum(map(self._launch, taken)) < len(taken)
+        self._warm.flush()
+        if not self._record():
+            return False
+        if self._journal.is_bloated:
+            self._journal.rewrite(self._live())
+        return True
+
+    def close(self) -> None:
+        """Let go of everything at the runner's end."""
+        self._warm.close()
+        self._logs.close()
+
+    def forked(self, run: Run, pid: int, at_ms: int) -> None:
+        """A warm interpreter has forked the attempt."""
+        self._begin(run, pid, at_ms)
+
+    def fell_cold(self, run: Run) -> None:
+        """No warm interpreter will start the attempt: spawn it."""
+        self._launch(run, warm=False)
+
+    def exited(self, run: Run, status: int, cpu_s: float, memory_peak_bytes: int) -> None:
+        """A warm interpreter has reaped the attempt's process."""
+        self._remove(run)
+        self._sweep()
+        self._finish(run, status, cpu_s, memory_peak_bytes)
+
+    def vanished(self, run: Run) -> None:
+        """The warm interpreter died, and with it the knowledge of what became of the attempt."""
+        self._remove(run)
+        self._sweep(lost_forks=True)
+        self._close(run)
+        reason = "The interpreter that it was forked from died."
+        self._end(Lost(run.order.attempt_id, _now_ms(), reason))
+
+    def _admit(self, order: Order) -> None:
+        """Give an attempt that has room its log stream, and mean to start it."""
+        now_ms = _now_ms()
+        try:
+            stream = self._logs.open(order.log_group, order.log_stream, now_ms)
+        except (OSError, ValueError) as error:
+            self.pools.release(order)
+            reason = f"CannotStartContainerError: its log stream can't be written: {error}"
+            self._end(Exited(order.attempt_id, now_ms, reason=reason))
+            return
+        run = self._runs[order.attempt_id] = Run(order, stream)
+        self._taken.append(run)
+        self._entries.append(Intent(order.attempt_id, now_ms))
+
+    def _launch(self, run: Run, *, warm: bool = True) -> bool:
+        """Make the attempt's process, or record why there is none; whether there will be one."""
+        if run.stop_grace_s is not None:
+            self._fail(run, "")
+            return False
+        if warm and self._warm.takes(run):
+            return True
+        try:
+            output = self.open_output(run)
+            try:
+                now_ms = _now_ms()
+                pid = self._spawner.spawn(run.order, output)
+            finally:
+                os.close(output)
+        except SpawnError as error:
+            self._fail(run, str(error))
+            return False
+        self._begin(run, pid, now_ms)
+        return True
+
+    def open_output(self, run: Run) -> int:
+        """Make the pipe for the attempt's output; its writing end. Raises `SpawnError`."""
+        try:
+            run.output, output = os.pipe()
+        except OSError as error:
+            raise SpawnError(f"there is no pipe for its output: {error.strerror}") from None
+        os.set_blocking(run.output, False)
+        self._poll.add(run.output, lambda: self._read(run))
+        return output
+
+    def _read(self, run: Run) -> None:
+        if run.output >= 0 and not run.read(_now_ms()):
+            self.close_output(run)
+
+    def close_output(self, run: Run) -> None:
+        """Let go of the pipe, read or not."""
+        if run.output >= 0:
+            self._poll.remove(run.output)
+            os.close(run.output)
+            run.output = -1
+
+    def _begin(self, run: Run, pid: int, at_ms: int) -> None:
+        run.pid = pid
+        run.started_ms = at_ms
+        run.boot_ticks = proc.boot_ticks()
+        self._by_pid[pid] = run
+        self._entries.append(Spawned(run.order.attempt_id, pid, run.boot_ticks))
+        self.outbox.started(run.order.attempt_id, at_ms)
+        if self._look_timer is None:
+            self._look_timer = self._poll.after(memory.INTERVAL_S, self._look)
+        if run.stop_grace_s is not None:
+            self._stop(run, run.stop_grace_s)
+
+    def _stop(self, run: Run, grace_s: float) -> None:
+        run.stop_grace_s = grace_s
+        if not run.pid:
+            if self._warm.gives_back(run):
+                self._fail(run, "")
+            return
+        run.signal(signal.SIGTERM)
+        if run.kill_timer is not None:
+            run.kill_timer.cancel()
+        run.kill_timer = self._poll.after(grace_s, run.kill)
+
+    def _look(self) -> None:
+        """Kill what uses more memory than it may."""
+        self._look_timer = None
+        oldest = next(iter(self._by_pid.values()), None)
+        if oldest is None:
+            return
+        delay_s = memory.INTERVAL_S
+        if (oldest.started_ms or 0) + memory.INTERVAL_S * 1000 <= _now_ms():
+            over, delay_s = memory.look(self._by_pid.values())
+            for run in over:
+                run.out_of_memory = True
+                run.kill()
+        self._look_timer = self._poll.after(delay_s, self._look)
+
+    # Ends.
+
+    def _reap(self) -> None:
+        found: list[tuple[Run, Death]] = []
+        others: list[int] = []
+        for death in self._reaper.reap():
+            run = self._by_pid.get(death.pid)
+            if run is not None:
+                self._remove(run)
+                found.append((run, death))
+            elif death.pid in self._inherited:
+                heir = self._inherited.pop(death.pid)
+                if heir is not None:
+                    heir.adopted.discard(death.pid)
+            else:
+                others.append(death.pid)
+        self._sweep()
+        for run, (_, status, usage) in found:
+            cpu_s = usage.ru_utime + usage.ru_stime
+            self._finish(run, status, cpu_s, usage.ru_maxrss * 1024)
+        for pid in others:
+            self._warm.died(pid)
+
+    def _remove(self, run: Run) -> None:
+        del self._runs[run.order.attempt_id]
+        self._by_pid.pop(run.pid, None)
+        if run.kill_timer is not None:
+            run.kill_timer.cancel()
+        run.kill_adopted()
+
+    def _sweep(self, *, lost_forks: bool = False) -> None:
+        """Find out whose orphans the runner has inherited, and kill those of ended attempts.
+
+        With `lost_forks` also forks of a warm interpreter that died before it had named them.
+        """
+        for pid in self._reaper.inherited(self._is_known):
+            entry = proc.stat(pid)
+            if entry is None:
+                continue
+            attempt_id = proc.marker(pid, ATTEMPT)
+            if attempt_id is not None:
+                run = self._runs.get(attempt_id)
+            else:
+                run = self._by_pid.get(entry.session)
+            if run is not None:
+                run.adopted.add(pid)
+            elif attempt_id is not None or (
+                lost_forks and proc.marker(pid, WARM) == self.head.mark
+            ):
+                kill(pid)
+            self._inherited[pid] = run
+
+    def _is_known(self, pid: int) -> bool:
+        return pid in self._by_pid or pid in self._inherited or self._warm.owns(pid)
+
+    def _finish(self, run: Run, status: int, cpu_s: float, memory_peak_bytes: int) -> None:
+        now_ms = _now_ms()
+        if run.output >= 0:
+            run.drain(now_ms)
+        self._close(run)
+        self._end(run.exited(now_ms, status, cpu_s, memory_peak_bytes))
+
+    def _fail(self, run: Run, reason: str) -> None:
+        """End an attempt that never ran."""
+        self._remove(run)
+        self._close(run)
+        self._end(Exited(run.order.attempt_id, _now_ms(), reason=reason))
+
+    def _close(self, run: Run) -> None:
+        self.close_output(run)
+        run.stream.close(_now_ms())
+        self.pools.release(run.order)
+
+    def _end(self, end: Ended) -> None:
+        self._ended[end.attempt_id] = end
+        self._entries.append(end)
+        self._new_ends.append(end)
+
+    # What is remembered.
+
+    def _record(self) -> bool:
+        """Write what has gathered to the journal, and only then report it."""
+        if not self._entries:
+            return True
+        try:
+            self._journal.write(self._entries)
+        except OSError:
+            if self._retry_timer is None:
+                self._retry_timer = self._poll.after(JOURNAL_RETRY_S, self._retry)
+            return False
+        self._entries = []
+        for end in self._new_ends:
+            self.outbox.ended(end)
+        self._new_ends.clear()
+        return True
+
+    def _retry(self) -> None:
+        self._retry_timer = None
+
+    def _live(self) -> list[Entry]:
+        entries: list[Entry] = [self.head]
+        for attempt_id, run in self._runs.items():
+            entries.append(Intent(attempt_id, run.started_ms or _now_ms()))
+            if run.pid:
+                entries.append(Spawned(attempt_id, run.pid, run.boot_ticks))
+        return [*entries, *self._ended.values()]
+
+    def _report(self, attempt_id: str) -> bool:
+        """Report again what is known of an attempt; False when nothing is."""
+        if (run := self._runs.get(attempt_id)) is not None:
+            if run.started_ms is not None:
+                self.outbox.started(attempt_id, run.started_ms)
+        elif (end := self._ended.get(attempt_id)) is not None:
+            self.outbox.add(end)
+        else:
+            return False
+        return True
+
+    def _report_unknown(self, attempt_id: str) -> None:
+        self.outbox.add(Lost(attempt_id, _now_ms(), "The runner does not know it."))
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
