@@ -19,6 +19,7 @@ from tidemill.services.batch.state import Cause, State
 def admitted(book: Book, job: MultiNodeJob, environment: str, now: Now) -> None:
     """There is room for all nodes: the main one begins."""
     job.attempt += 1
+    job.main_address = ""
     main = _begin(book, job, job.shape.main, environment, now)
     job.phase = main.phase
     book.move(job, Cause.ADMITTED)
@@ -28,10 +29,11 @@ def started(book: Book, node: Node, at_ms: int, address: str, now: Now) -> None:
     """A node runs; once the main one does, the others begin."""
     job = node.cluster
     is_news = not isinstance(node.phase, Running)
-    lifecycle.started(book, node, at_ms, address, now)
+    lifecycle.started(book, node, at_ms, now)
     if not is_news or not node.is_main:
         return
-    lifecycle.started(book, job, at_ms, address, now)
+    job.main_address = address
+    lifecycle.started(book, job, at_ms, now)
     assert isinstance(job.phase, Running)
     for index in range(job.shape.count):
         if index != node.index and job.phase.stop is None:
@@ -42,7 +44,7 @@ def exited(book: Book, node: Node, end: AttemptEnd, now: Now) -> None:
     """A node has ended. The main one takes the others with it; the last of all ends the job."""
     job = node.cluster
     if end.started_ms is not None:
-        lifecycle.started(book, node, end.started_ms, "", now)
+        lifecycle.started(book, node, end.started_ms, now)
     lifecycle.settle(book, node)
     lifecycle.record_end(node, end)
     book.move(node, Cause.SUCCEEDED if end.exit_code == 0 else Cause.FAILED)
@@ -55,7 +57,7 @@ def exited(book: Book, node: Node, end: AttemptEnd, now: Now) -> None:
 
 def _main_ended(book: Book, job: MultiNodeJob, end: AttemptEnd, now: Now) -> None:
     if end.started_ms is not None:
-        lifecycle.started(book, job, end.started_ms, "", now)
+        lifecycle.started(book, job, end.started_ms, now)
     book.deadlines.drop(job.key)
     job.result = end
     book.journal.touched(job)

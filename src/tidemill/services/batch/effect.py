@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidemill.services.batch.array import ArrayJob, Child
-from tidemill.services.batch.job import Running, Spec, UnderWay, Unit
+from tidemill.services.batch.job import Spec, UnderWay, Unit
 from tidemill.services.batch.multinode import Node
 
 
@@ -79,13 +79,8 @@ def start_of(unit: Unit) -> StartAttempt:
         index=unit.index if isinstance(unit, Child) else None,
         array_size=job.size if isinstance(job, ArrayJob) else None,
         node=unit.index if isinstance(unit, Node) else None,
-        main_address=_main_address(unit) if isinstance(unit, Node) else None,
+        main_address=unit.cluster.main_address or None if isinstance(unit, Node) else None,
     )
-
-
-def _main_address(node: Node) -> str | None:
-    phase = node.cluster.phase
-    return phase.address if isinstance(phase, Running) and not node.is_main else None
 
 
 def stop_of(unit: Unit) -> StopAttempt:

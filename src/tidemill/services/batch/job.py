@@ -60,23 +60,24 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
-class Starting:
-    """Given to an engine, not seen running yet."""
+class UnderWay:
+    """Given to the engine of `environment`; `stop` once it was ordered to stop."""
 
     environment: str
     log_stream: str
-    stop: Stop | None = None
+    stop: Stop | None
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
-    """Seen running since `started_ms` (wall); `address` is where other nodes reach it."""
+class Starting(UnderWay):
+    """Not seen running yet."""
 
-    environment: str
-    log_stream: str
+
+@dataclass(frozen=True, slots=True)
+class Running(UnderWay):
+    """Seen running since `started_ms` (wall)."""
+
     started_ms: int
-    address: str
-    stop: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +86,7 @@ class Finished:
 
     stopped_ms: int
     status_reason: str
-    stop: Stop | None = None
+    stop: Stop | None
     started_ms: int | None = None
     environment: str = ""
     log_stream: str = ""
@@ -93,8 +94,7 @@ class Finished:
     reason: str = ""
 
 
-UnderWay = Starting | Running
-Phase = UnderWay | Finished | None
+Phase = Starting | Running | Finished | None
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -82,16 +82,31 @@ class Journal:
         return writes, events
 
     def _collect_events(self) -> list[Event]:
-        alike = self._range_events
+        alike: dict[tuple[str, Path], list[int]] = {}
         for unit, path in self._paths.items():
             if not path or isinstance(unit, Node):
                 continue
             if isinstance(unit, Child):
-                alike.setdefault((unit.array.id, path), IndexSet()).add(unit.index)
+                alike.setdefault((unit.array.id, path), []).append(unit.index)
             else:
                 self._events.append(event.state_change(unit.job.id, path))
+        found = {key: indexes.ranges() for key, indexes in self._range_events.items()}
+        for key, indexes in alike.items():
+            found[key] = [*found.get(key, ()), *runs(indexes)]
         self._events += [
-            event.state_change(job_id, path, indexes.ranges())
-            for (job_id, path), indexes in alike.items()
+            event.state_change(job_id, path, ranges) for (job_id, path), ranges in found.items()
         ]
         return self._events
+
+
+def runs(indexes: list[int]) -> list[tuple[int, int]]:
+    """Different indexes as inclusive ranges, lowest first."""
+    indexes.sort()
+    found: list[tuple[int, int]] = []
+    first = last = indexes[0]
+    for index in indexes:
+        if index > last + 1:
+            found.append((first, last))
+            first = index
+        last = index
+    return [*found, (first, last)]

@@ -6,8 +6,6 @@ this. Reports of attempts that are not under way have been dropped before they c
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tidemill.platform.clock import Now
 from tidemill.services.batch import ending, progress
 from tidemill.services.batch.array import ArrayJob, Child
@@ -39,16 +37,16 @@ def begin(book: Book, unit: Unit, environment: str, now: Now) -> None:
     """Begin the unit's next attempt."""
     unit.attempt += 1
     stream = log_stream(unit.job.spec, unit.attempt_id, now.wall_ms)
-    unit.phase = Starting(environment, stream)
+    unit.phase = Starting(environment, stream, None)
     book.move(unit, Cause.ADMITTED)
     book.effects.append(start_of(unit))
 
 
-def started(book: Book, unit: Unit, at_ms: int, address: str, now: Now) -> None:
+def started(book: Book, unit: Unit, at_ms: int, now: Now) -> None:
     """Its process runs since `at_ms`; said again, it is ignored."""
     phase = unit.phase
     if isinstance(phase, Starting):
-        unit.phase = Running(phase.environment, phase.log_stream, at_ms, address, phase.stop)
+        unit.phase = Running(phase.environment, phase.log_stream, phase.stop, at_ms)
         book.move(unit, Cause.STARTED)
         set_deadline(book, unit, now)
 
@@ -68,7 +66,7 @@ def set_deadline(book: Book, unit: Unit, now: Now) -> None:
 def exited(book: Book, unit: Unit, end: AttemptEnd, now: Now) -> None:
     """The attempt has ended, or is lost for good."""
     if end.started_ms is not None:
-        started(book, unit, end.started_ms, "", now)
+        started(book, unit, end.started_ms, now)
     settle(book, unit)
     conclude(book, unit, end, now)
 
@@ -102,17 +100,15 @@ def record_end(unit: Unit, end: AttemptEnd) -> None:
     """Enter the attempt among the ended ones; the unit's phase tells how it ended."""
     phase = unit.phase
     assert isinstance(phase, UnderWay)
-    if isinstance(phase, Running):
-        end = replace(end, started_ms=phase.started_ms)
-    if phase.stop is not None:
-        end = replace(end, status_reason=phase.stop.reason)
-    detail = progress.encode_attempt(end, phase.log_stream)
+    started_ms = phase.started_ms if isinstance(phase, Running) else None
+    reason = end.status_reason if phase.stop is None else phase.stop.reason
+    detail = progress.encode_attempt(end, started_ms, reason, phase.log_stream)
     unit.past = b"%b,%b" % (unit.past, detail) if unit.past else detail
     unit.phase = Finished(
         stopped_ms=end.stopped_ms,
-        status_reason=end.status_reason,
+        status_reason=reason,
         stop=phase.stop,
-        started_ms=end.started_ms,
+        started_ms=started_ms,
         environment=phase.environment,
         log_stream=phase.log_stream,
         exit_code=end.exit_code,

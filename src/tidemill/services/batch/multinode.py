@@ -41,11 +41,12 @@ class Node(Unit):
 class MultiNodeJob(Job):
     """The whole job; its own `phase` tells of its main node.
 
-    `nodes` are those of the present attempt that have begun. `result` is how the main node
-    ended, while others are still being stopped.
+    `nodes` are those that have begun, `main_address` is where they reach the main one. `result`
+    is how the main node ended, while others are still being stopped.
     """
 
     nodes: dict[int, Node] = field(default_factory=dict)
+    main_address: str = ""
     result: AttemptEnd | None = None
 
     @property

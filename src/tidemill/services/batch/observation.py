@@ -25,7 +25,7 @@ def observe(book: Book, report: Observation, now: Now) -> None:
             if isinstance(unit, Node):
                 cluster.started(book, unit, at_ms, address, now)
             else:
-                lifecycle.started(book, unit, at_ms, address, now)
+                lifecycle.started(book, unit, at_ms, now)
         case Exited():
             _end(book, unit, _exit_of(report), now)
         case Lost():

@@ -16,10 +16,9 @@ from tidemill.services.batch.attempt import AttemptEnd
 from tidemill.services.batch.job import (
     Finished,
     Phase,
-    Running,
-    Starting,
     Stop,
     StopKind,
+    UnderWay,
     Unit,
 )
 from tidemill.services.batch.multinode import MultiNodeJob
@@ -43,6 +42,7 @@ class Usage(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
 _NO_CONTAINER: Final = ContainerDetail()
 _NO_USAGE: Final = Usage()
+_STATE_NAMES: Final = tuple(state.name for state in State)
 _NO_ATTEMPTS: Final = msgspec.Raw(b"[]")
 
 
@@ -115,9 +115,11 @@ def decode(data: bytes) -> Progress:
     return _decode(data)
 
 
-def encode_attempt(end: AttemptEnd, stream: str | None) -> bytes:
+def encode_attempt(
+    end: AttemptEnd, started_ms: int | None, status_reason: str, stream: str
+) -> bytes:
     """One ended attempt, a piece of `Unit.past`."""
-    return _encode(_attempt_detail(end, stream))
+    return _encode(_attempt_detail(end, started_ms, status_reason, stream))
 
 
 def past_of(progress: Progress) -> bytes:
@@ -143,22 +145,21 @@ def result_of(progress: Progress) -> AttemptEnd | None:
 
 def status_summary(array: ArrayJob) -> dict[str, int]:
     """How many children are in which state, AWS's statusSummary."""
-    counts = {state.name: 0 for state in State}
+    counts = [0] * len(State)
     for child in array.children.values():
-        counts[child.state.name] += 1
-    begun_and_ready = counts[State.RUNNABLE.name]
-    counts[State.PENDING.name] = len(array.held)
-    counts[State.RUNNABLE.name] += len(array.ready) - begun_and_ready
-    counts[State.SUCCEEDED.name] = array.succeeded
-    counts[State.FAILED.name] = len(array.failed)
-    return counts
+        counts[child.state] += 1
+    counts[State.RUNNABLE] = len(array.ready)
+    counts[State.PENDING] = len(array.held)
+    counts[State.SUCCEEDED] = array.succeeded
+    counts[State.FAILED] = len(array.failed)
+    return dict(zip(_STATE_NAMES, counts, strict=True))
 
 
 def _tell_phase(progress: Progress, phase: Phase) -> None:
     match phase:
         case None:
             return
-        case Starting() | Running():
+        case UnderWay():
             progress.environment = phase.environment
             progress.container = ContainerDetail(log_stream_name=phase.log_stream)
         case Finished():
@@ -177,20 +178,17 @@ def _tell_stop(progress: Progress, stop: Stop | None) -> None:
 
 
 def _tell_nodes(progress: Progress, job: MultiNodeJob) -> None:
-    if isinstance(job.phase, Running):
-        progress.address = job.phase.address
+    progress.address = job.main_address or None
     if job.result is not None:
-        progress.result = _attempt_detail(job.result, None)
+        end = job.result
+        progress.result = _attempt_detail(end, end.started_ms, end.status_reason, None)
 
 
-def _attempt_detail(end: AttemptEnd, stream: str | None) -> AttemptDetail:
+def _attempt_detail(
+    end: AttemptEnd, started_ms: int | None, status_reason: str, stream: str | None
+) -> AttemptDetail:
     usage = _NO_USAGE
     if end.cpu_s or end.memory_peak_bytes:
         usage = Usage(round(end.cpu_s, 6), end.memory_peak_bytes)
-    return AttemptDetail(
-        ContainerDetail(end.exit_code, end.reason or None, stream),
-        end.stopped_ms,
-        end.status_reason,
-        end.started_ms,
-        usage,
-    )
+    container = ContainerDetail(end.exit_code, end.reason or None, stream)
+    return AttemptDetail(container, end.stopped_ms, status_reason, started_ms, usage)

@@ -48,7 +48,7 @@ def _restore_unit(unit: Unit, started_ms: int | None, stored: Progress) -> None:
         unit.phase = Starting(environment, stream, stop)
     elif unit.state is State.RUNNING:
         assert started_ms is not None
-        unit.phase = Running(environment, stream, started_ms, stored.address or "", stop)
+        unit.phase = Running(environment, stream, stop, started_ms)
 
 
 def _stop_of(stored: Progress) -> Stop | None:
@@ -80,6 +80,7 @@ def _restore_children(book: Book, array: ArrayJob, row: ActiveJob, now: Now) -> 
 
 
 def _restore_nodes(book: Book, job: MultiNodeJob, row: ActiveJob, now: Now) -> None:
+    job.main_address = row.progress.address or ""
     job.result = progress.result_of(row.progress)
     for part in row.parts:
         node = job.nodes[part.index] = _restore_node(job, part)
