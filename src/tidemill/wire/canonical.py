@@ -6,6 +6,7 @@ match, path and query string are tried as AWS would have escaped them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
@@ -14,6 +15,7 @@ from tidemill.wire.error import WireError
 from tidemill.wire.request import HttpRequest
 
 _UNRESERVED: Final = "-_.~"
+_PLAIN_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_~-]+)*/?")
 _MAY_BE_UNSIGNED: Final = frozenset({b"x-amz-content-sha256"})
 
 
@@ -32,10 +34,11 @@ def _decode(encoded: bytes) -> str:
 
 def headers(request: HttpRequest, names: list[str]) -> str:
     """The signed headers, one a line, blanks in their values collapsed."""
+    find = request.header_map.get
     lines = []
     for name in names:
-        value = (request.header(name.encode("latin-1", "replace")) or b"").decode("latin-1")
-        if "  " in value or value[:1].isspace() or value[-1:].isspace():
+        value = find(name.encode("latin-1", "replace"), b"").decode("latin-1")
+        if "  " in value or value != value.strip():
             value = " ".join(value.split())
         lines.append(f"{name}:{value}\n")
     return "".join(lines)
@@ -72,9 +75,7 @@ def forms(request: HttpRequest, service: str) -> Iterator[tuple[str, str]]:
 
 
 def _sent_path(path: str, service: str) -> str:
-    if service == "s3":
-        return path
-    if path == "/":
+    if service == "s3" or _PLAIN_PATH.fullmatch(path):
         return path
     # All but S3 escape the path once more, after they have taken "." and ".." out of it.
     return quote(_without_dots(path), safe="/" + _UNRESERVED)

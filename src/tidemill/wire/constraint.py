@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sized
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from tidemill.wire.error import WireError, item_step, render_path, shorten
 from tidemill.wire.model import Ref, ServiceModel, Shape
@@ -17,11 +17,18 @@ from tidemill.wire.service import Profile, profile_of
 
 Steps = tuple[Any, str] | None
 """Where a value stands: the steps to its container, and the step from there."""
-Found = list[tuple[bool, str]]
-"""Violations: whether it is a missing member, and the sentence about it."""
+Found = list["Violation"]
 Check = Callable[[Any, Steps, Found], None]
 
 _REPORTED_MAX: Final = 10
+
+
+class Violation(NamedTuple):
+    """What one value breaks: the input's member it stands in, and the sentence about it."""
+
+    member: str
+    sentence: str
+    is_missing: bool
 
 
 class Checker:
@@ -86,15 +93,15 @@ class Checker:
         return _all(own)
 
 
-def refuse(found: Found, profile: Profile) -> WireError:
-    """The one error for all that was found wrong with a request."""
-    only_missing = all(is_missing for is_missing, _ in found)
-    sentences = [sentence for _, sentence in found[:_REPORTED_MAX]]
+def refuse(found: Found, profile: Profile, code: str | None = None) -> WireError:
+    """The one error for all that was found wrong with a request; `code` overrides the service's."""
+    only_missing = all(violation.is_missing for violation in found)
+    sentences = [violation.sentence for violation in found[:_REPORTED_MAX]]
     if len(found) > _REPORTED_MAX:
         sentences.append("and more")
     plural = "s" if len(found) > 1 else ""
     return WireError(
-        profile.missing if only_missing and profile.missing else profile.invalid,
+        code or (profile.missing if only_missing and profile.missing else profile.invalid),
         f"{len(found)} validation error{plural} detected: {'; '.join(sentences)}",
     )
 
@@ -107,7 +114,7 @@ def _report(found: Found, steps: Steps, shown: str | None, demand: str) -> None:
     value = "Value" if shown is None else f"Value {shown}"
     place = render_path(reversed(path))
     sentence = f"{value} at '{place}' failed to satisfy constraint: Member must {demand}"
-    found.append((shown == "null", sentence))
+    found.append(Violation(path[-1] if path else "", sentence, shown == "null"))
 
 
 def _show(value: Any, is_sensitive: bool) -> str | None:

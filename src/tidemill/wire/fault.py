@@ -126,10 +126,10 @@ def _find(route: Route, code: str, message: str, members: Members) -> _Fault:
 
 
 def _unmodelled_status(route: Route, code: str) -> int:
-    if route.service == "s3":
-        return s3.STATUSES.get(code, 400)
     if code in _STATUSES:
         return _STATUSES[code]
+    if route.service == "s3":
+        return s3.STATUSES.get(code, 400)
     if route.protocol == "json":
         return 400
     if code == "UnknownOperationException":

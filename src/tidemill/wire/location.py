@@ -62,13 +62,16 @@ def write_header(text: str) -> bytes:
     return text.encode().translate(_BLANKS)
 
 
-def locator(model: ServiceModel, ref: Ref, name: str) -> Locate:
-    """The closure that finds a member in a request, by the location that its use states."""
+def locator(model: ServiceModel, shape: Shape, name: str, protocol: str) -> Locate:
+    """The closure that finds a member of an input in a request, where its use says it is."""
+    ref = shape.members[name]
     key = model.wire_name(ref, name)
     match ref.location:
         case "uri":
             return _label_locator(key, scalar.reader(model, ref))
         case "querystring":
+            if model.shape(ref).type == "map":
+                return _query_map_locator(model, shape, ref, protocol)
             return _query_locator(model, ref, key)
         case "header":
             return _header_locator(key.lower().encode(), header_reader(model, ref))
@@ -102,8 +105,6 @@ def _query_locator(model: ServiceModel, ref: Ref, key: str) -> Locate:
             return None if texts is None else _read_items(texts, read_item)
 
         return locate_list
-    if shape.type == "map":
-        return _query_map_locator(model, shape)
     read = scalar.reader(model, ref)
 
     def locate(_request: HttpRequest, _labels: Labels, query: Query) -> Any:
@@ -113,17 +114,29 @@ def _query_locator(model: ServiceModel, ref: Ref, key: str) -> Locate:
     return locate
 
 
-def _query_map_locator(model: ServiceModel, shape: Shape) -> Locate:
-    """A map in the query string takes all of it, bound names too, as the protocol says."""
-    assert shape.value is not None
-    value_is_list = model.shape(shape.value).type == "list"
+def _query_map_locator(model: ServiceModel, inputs: Shape, ref: Ref, protocol: str) -> Locate:
+    """A map takes what is in the query string.
+
+    The protocols' cases differ on names that another member is bound to: with rest-json they are
+    in the map as well, with rest-xml they are not.
+    """
+    value = model.shape(ref).value
+    assert value is not None
+    value_is_list = model.shape(value).type == "list"
+    bound: set[str] = set()
+    if protocol == "rest-xml":
+        bound = {
+            model.wire_name(member, name)
+            for name, member in inputs.members.items()
+            if member.location == "querystring" and member is not ref
+        }
 
     def locate(_request: HttpRequest, _labels: Labels, query: Query) -> Any:
-        if not query:
-            return None
-        if value_is_list:
-            return {name: list(texts) for name, texts in query.items()}
-        return {name: texts[-1] for name, texts in query.items()}
+        return {
+            name: list(texts) if value_is_list else texts[-1]
+            for name, texts in query.items()
+            if name not in bound
+        } or None
 
     return locate
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tidemill.wire import cbor_body, form_body, json_body, location, tree, xml_body
-from tidemill.wire.constraint import Checker, refuse
+from tidemill.wire.constraint import Checker, Violation, refuse
 from tidemill.wire.error import Mismatch, WireError
 from tidemill.wire.location import Labels, Locate
 from tidemill.wire.model import Operation, Ref, ServiceModel
@@ -67,12 +67,22 @@ def check(route: Route, params: Params) -> None:
     shape = route.specification.input
     check_input = None if shape is None else checker.shape(shape)
     if check_input is not None:
-        found: list[tuple[bool, str]] = []
+        found: list[Violation] = []
         check_input(params, None, found)
         if found:
-            error = refuse(found, profile_of(route.service))
-            error.route = route
-            raise error
+            raise _invalid(route, found)
+
+
+def _invalid(route: Route, found: list[Violation]) -> WireError:
+    ref = route.specification.input
+    assert ref is not None
+    payload = route.model.shape(ref).payload
+    code = None
+    if route.protocol == "rest-xml" and all(violation.member == payload for violation in found):
+        code = malformed_code(route.protocol, of_body=True)
+    error = refuse(found, profile_of(route.service), code)
+    error.route = route
+    return error
 
 
 def compile_parser(model: ServiceModel, operation: Operation, protocol: str) -> Parser:
@@ -127,7 +137,7 @@ def _rest_parser(model: ServiceModel, ref: Ref, operation: Operation, protocol: 
     in_body: list[str] = []
     for name, member in shape.members.items():
         if member.location in location.REQUEST_LOCATIONS:
-            locators.append((name, location.locator(model, member, name)))
+            locators.append((name, location.locator(model, shape, name, protocol)))
         elif name != shape.payload:
             in_body.append(name)
     has_query = any(m.location == "querystring" for m in shape.members.values())

@@ -74,6 +74,17 @@ def identify(request: HttpRequest, scope_service: str | None) -> Route:
     return _by_path(request, profile)
 
 
+def presume(request: HttpRequest, scope_service: str | None) -> Route | None:
+    """The route of a request that is refused before anybody asks for it.
+
+    It says in which form to refuse; it may lack the operation, or be None.
+    """
+    try:
+        return identify(request, scope_service)
+    except WireError as error:
+        return error.route
+
+
 def resolve(model: ServiceModel, protocol: str, operation: str) -> Route:
     """The route of an operation whose name stands in the request; made once per operation."""
     key = (protocol, operation)

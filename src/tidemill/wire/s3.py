@@ -55,7 +55,6 @@ STATUSES: Final = {
     "ConditionalRequestConflict": 409,
     "EntityTooLarge": 400,
     "ExpiredToken": 400,
-    "InternalError": 500,
     "InvalidAccessKeyId": 403,
     "InvalidBucketState": 409,
     "InvalidObjectState": 403,
@@ -82,7 +81,6 @@ STATUSES: Final = {
     "ReplicationConfigurationNotFoundError": 404,
     "RequestTimeTooSkewed": 403,
     "ServerSideEncryptionConfigurationNotFoundError": 404,
-    "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,
     "SlowDown": 503,
 }

@@ -22,6 +22,8 @@ from tidemill.wire.error import WireError
 from tidemill.wire.location import read_header
 from tidemill.wire.refusal import Refusal, refusal_for
 from tidemill.wire.request import HttpRequest
+from tidemill.wire.route import presume
+from tidemill.wire.service import profile_of
 
 Lookup = Callable[[str, str | None], str | None]
 """From an access key and a session token to the secret key; None when there is no such key."""
@@ -87,6 +89,14 @@ def read_claim(request: HttpRequest) -> Claim | None:
 
     WireError when it says so in a form that cannot be read.
     """
+    try:
+        return _claim(request)
+    except WireError as error:
+        error.route = presume(request, None)
+        raise
+
+
+def _claim(request: HttpRequest) -> Claim | None:
     authorization = request.header(b"authorization")
     if authorization is not None:
         return _header_claim(request, authorization.decode("latin-1"))
@@ -112,17 +122,39 @@ def verify(
     region: str,
     now: datetime,
     *,
-    service: str | None = None,
+    claim: Claim | None = None,
     body_sha256: str | None = None,
 ) -> Signed:
-    """Who signed `request`; WireError, with AWS's code for it, unless it is signed rightly.
+    """Who signed `request`; WireError, with AWS's code and route for it, unless it is right.
 
-    `service` is the signing name to word the refusal for where the request is not signed at all.
+    `claim` is what `read_claim` gave for it, where the caller has read it already.
     `body_sha256` is the hash of the body as it was sent, needed where `request.body` is not bytes.
     """
-    claim = read_claim(request)
+    claim = claim or read_claim(request)
     if claim is None:
-        raise refusal_for(service).unsigned()
+        raise _unsigned(request)
+    try:
+        return _verify(request, claim, lookup, region, now, body_sha256)
+    except WireError as error:
+        error.route = presume(request, claim.service)
+        raise
+
+
+def _unsigned(request: HttpRequest) -> WireError:
+    route = presume(request, None)
+    error = refusal_for(profile_of(route.service).signing_name if route else None).unsigned()
+    error.route = route
+    return error
+
+
+def _verify(
+    request: HttpRequest,
+    claim: Claim,
+    lookup: Lookup,
+    region: str,
+    now: datetime,
+    body_sha256: str | None,
+) -> Signed:
     refusal = refusal_for(claim.service)
     secret = lookup(claim.access_key, claim.token)
     if secret is None:
@@ -321,6 +353,8 @@ def _payload_hash(request: HttpRequest, claim: Claim, body_sha256: str | None) -
 def _body_hash(request: HttpRequest, body_sha256: str | None) -> str:
     if body_sha256 is not None:
         return body_sha256
+    if not isinstance(request.body, bytes):
+        raise WireError("InvalidRequest", "The body is too large for this request.")
     return hashlib.sha256(request.body).hexdigest()
 
 
