@@ -33,6 +33,7 @@ from tidemill.services.batch.dependency import FactsNeeded
 from tidemill.services.batch.effect import StartAttempt, StopAttempt
 from tidemill.services.batch.environment import Offer
 from tidemill.services.batch.index_set import IndexSet
+from tidemill.services.batch.job import Finished
 from tidemill.services.batch.name import Names
 from tidemill.services.batch.registry import Registry
 from tidemill.services.batch.request import Request
@@ -273,6 +274,8 @@ def plain(value: Any) -> Any:
         return value.ranges()
     if isinstance(value, dict):
         return {key: plain(each) for key, each in sorted(value.items())}
+    if isinstance(value, Finished):
+        return None  # it has ended: only its row still tells how
     if is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: plain(getattr(value, field.name))

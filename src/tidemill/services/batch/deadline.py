@@ -21,6 +21,10 @@ class Deadlines:
     def __len__(self) -> int:
         return len(self._due_ms)
 
+    def keys(self) -> list[str]:
+        """What will fall due."""
+        return list(self._due_ms)
+
     def set(self, key: str, due_ms: int) -> None:
         """Have `key` fall due at `due_ms`, instead of when it was to before."""
         self._due_ms[key] = due_ms

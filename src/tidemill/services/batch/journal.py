@@ -90,7 +90,9 @@ class Journal:
                 alike.setdefault((unit.array.id, path), []).append(unit.index)
             else:
                 self._events.append(event.state_change(unit.job.id, path))
-        found = {key: indexes.ranges() for key, indexes in self._range_events.items()}
+        # A child that has not begun only ever moves on to a later state: so they are told.
+        moved = sorted(self._range_events.items(), key=lambda entry: entry[0][1])
+        found = {key: indexes.ranges() for key, indexes in moved}
         for key, indexes in alike.items():
             found[key] = [*found.get(key, ()), *runs(indexes)]
         self._events += [

@@ -20,7 +20,8 @@ def hold(book: Book, job: Job) -> None:
     """`job` waits for others."""
     book.move(job, Cause.HELD)
     if isinstance(job, ArrayJob):
-        book.journal.children_moved(job, 0, job.size - 1, State.PENDING)
+        for first, last in job.held.ranges():
+            book.journal.children_moved(job, first, last, State.PENDING)
 
 
 def release(book: Book, job: Job) -> None:
