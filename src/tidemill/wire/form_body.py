@@ -112,7 +112,7 @@ class FormReader:
     def _names(self, ref: Ref, name: str) -> list[str]:
         """What a member may be called: a flattened list also goes by the name of its items."""
         shape = self._model.shape(ref)
-        names = [ref.query_name or shape.query_name or self._model.wire_name(ref, name)]
+        names = [self._model.query_name(ref, name)]
         item = shape.member
         if item is not None and item.location_name and self._model.is_flattened(ref):
             names.append(item.location_name)

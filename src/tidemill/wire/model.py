@@ -56,7 +56,6 @@ class Ref(msgspec.Struct, rename="camel"):
     eventpayload: bool = False
     eventheader: bool = False
     result_wrapper: str | None = None
-    query_name: str | None = None
 
 
 class Shape(msgspec.Struct, rename="camel"):
@@ -150,6 +149,10 @@ class ServiceModel(msgspec.Struct):
     def wire_name(self, ref: Ref, name: str) -> str:
         """The name under which a member travels; `name` is what the model calls it."""
         return ref.location_name or self.shapes[ref.shape].location_name or name
+
+    def query_name(self, ref: Ref, name: str) -> str:
+        """The name under which a member travels in the query protocol's forms and XML."""
+        return self.shapes[ref.shape].query_name or self.wire_name(ref, name)
 
     def is_flattened(self, ref: Ref) -> bool:
         """Whether a list or map stands without an element of its own around it."""

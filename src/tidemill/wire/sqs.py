@@ -67,6 +67,7 @@ def restore_query_names(model: ServiceModel) -> None:
 
     The JSON protocol has no use of any of them.
     """
+    model.metadata.xml_namespace = "http://queue.amazonaws.com/doc/2012-11-05/"
     for name, item_name in _ITEM_NAMES.items():
         shape = model.shapes.get(name)
         if shape is not None and shape.member is not None:

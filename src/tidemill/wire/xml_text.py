@@ -113,7 +113,7 @@ class XmlWriter:
         writers: dict[str, Write | None] = {}
         for name in names:
             ref = shape.members[name]
-            tag = self._model.wire_name(ref, name)
+            tag = self._model.query_name(ref, name)
             writers[name] = None if ref.xml_attribute else self.element(ref, tag)
 
         def write(value: Any, append: Append) -> None:
