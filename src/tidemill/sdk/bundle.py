@@ -32,6 +32,11 @@ def pack(chunks: Sequence[Encoded]) -> bytes:
     return b"".join([_HEAD.pack(MAGIC, len(chunks)), index, *body])
 
 
+def size_of(bundle: bytes) -> int:
+    """How many chunks a bundle holds."""
+    return int(_HEAD.unpack_from(bundle)[1])
+
+
 def slot_span(index: int) -> tuple[int, int]:
     """Where in the bundle it says where chunk `index` lies."""
     start = _HEAD.size + _OFFSET.size * index

@@ -122,13 +122,14 @@ class Job(Generic[P, R]):
         refuse_while_importing(self.function.__qualname__)
         return Submitter(client.current(), reference_of(self.function, self), self._needs)
 
+    @functools.cached_property
     def item_shape(self) -> Shape:
         """How the items of a chunk are encoded."""
         hint = hints_of(self.function).get(self.parameters.name(0), Any)
         return shape_of(list[hint])  # type: ignore[valid-type]  # a hint made at run time
 
     def _chunks(self, items: Iterable[Any], size: int) -> tuple[list[Encoded], int]:
-        shape = self.item_shape()
+        shape = self.item_shape
         rest, encoded, count = iter(items), list[Encoded](), 0
         while chunk := list(itertools.islice(rest, size)):
             if any(isinstance(item, Upstream) for item in chunk):

@@ -7,25 +7,25 @@ before each fork, `main` in the forked child.
 from __future__ import annotations
 
 import gc
+import importlib
+import io
 import os
 import sys
 import sysconfig
 import traceback
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tidemill.sdk import bucket, bundle, client, codec, payload, reference, result
+from tidemill.sdk import bucket, client, codec, kept, payload, reference, result
 from tidemill.sdk.codec import Encoded
+from tidemill.sdk.courier import Courier
 from tidemill.sdk.error import TidemillError
 from tidemill.sdk.function import Job
 from tidemill.sdk.run import flatten
-from tidemill.sdk.upload import Sender
 
 FAILED: Final = 1
-KEPT_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,27 +63,28 @@ class _ItemFailed(Exception):
         self.place = place
 
 
-_bundles: OrderedDict[str, bytes] = OrderedDict()
-_senders: dict[str, Sender] = {}
+_jobs: dict[str, Job[..., Any]] = {}
+_couriers: dict[str, Courier] = {}
 
 
 def prepare(name: str) -> list[str]:
     """Import the function `name` refers to and all that its jobs will need, before any fork.
 
     Returns the files of the project that this imported: when one changes, so do its jobs. Raises
-    what the import raises.
+    what the import raises. Clients wait for `stage`: only attempts are given credentials.
     """
+    for module in ("boto3.session", "encodings.idna", "http.client"):
+        importlib.import_module(module)
     job = _job(name)
-    _ = (job.parameters, job.result_shape, job.chunk_shape, job.item_shape())
+    _ = (job.parameters, job.result_shape, job.chunk_shape, job.item_shape)
     codec.warm()
-    client.client("s3")
-    gc.collect()
-    gc.freeze()
+    _print_by_lines()
+    _settle()
     return _project_files()
 
 
 def stage(argv: Sequence[str], environment: Mapping[str, str]) -> None:
-    """In the parent, before the fork for `argv`: have its inputs and a signer at hand.
+    """In the parent, before the fork for `argv`: have its inputs at hand, and its courier.
 
     Never raises: what could not be made ready here, the child does itself, and reports.
     """
@@ -95,14 +96,20 @@ def stage(argv: Sequence[str], environment: Mapping[str, str]) -> None:
 
 
 def _stage(task: Task) -> None:
-    s3 = client.client("s3")
+    connection = client.current()
+    name = bucket.split(task.results)[0]
+    courier = _couriers.get(name)
     try:
-        _sender(task).refresh()
-        if not task.inputs.startswith(payload.INLINE) and task.inputs not in _bundles:
-            _keep(task.inputs, bucket.get(client.current(), task.inputs))
+        if not task.inputs.startswith(payload.INLINE):
+            kept.stage(connection, task.inputs, task.index, _job(task.reference).item_shape)
     finally:
         # A connection that parent and child shared would mix up their answers.
-        s3.close()
+        connection.client("s3").close()
+    if courier is None or not courier.is_good_for(connection):
+        if courier is not None:
+            courier.close()
+        _couriers[name] = Courier(connection, name)
+        _settle()
 
 
 def _stage_credentials(environment: Mapping[str, str]) -> None:
@@ -112,29 +119,38 @@ def _stage_credentials(environment: Mapping[str, str]) -> None:
             os.environ[name] = environment[name]
 
 
-def _keep(url: str, data: bytes) -> None:
-    if len(data) > KEPT_BYTES:
-        return
-    _bundles[url] = data
-    while sum(map(len, _bundles.values())) > KEPT_BYTES:
-        _bundles.popitem(last=False)
+def _settle() -> None:
+    """Keep the collector's hands, in every child to come, off what is there by now."""
+    gc.collect()
+    gc.freeze()
 
 
 def main(argv: Sequence[str]) -> int:
     """Do the task; the exit code: 0, what the function gave `sys.exit`, or 1 for an exception."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+    _print_by_lines()
     try:
         task = Task.of(argv, os.environ)
     except TidemillError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     code, outcome = _outcome(task)
-    key, body = result.name_and_body(task.index, task.attempt, outcome)
-    _sender(task).put(bucket.split(task.results)[1] + key, body)
+    _put(task, *result.name_and_body(task.index, task.attempt, outcome))
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _put(task: Task, key: str, body: bytes) -> None:
+    name, prefix = bucket.split(task.results)
+    courier = _couriers.get(name)
+    if courier is None or not courier.put(prefix + key, body):
+        bucket.put(client.current(), task.results + key, body)
+
+
+def _print_by_lines() -> None:
+    """So that what a job prints is seen while it runs; set already in what was forked."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and not sys.stdout.line_buffering:
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def _outcome(task: Task) -> tuple[int, Encoded]:
@@ -162,9 +178,13 @@ def _user_part(error: BaseException) -> Any:
 
 def _do(task: Task) -> Encoded:
     job = _job(task.reference)
-    data = _inputs(task)
-    if isinstance(data, Encoded):
-        return _do_chunk(job, codec.decode(data, job.item_shape()))
+    if task.inputs.startswith(payload.INLINE):
+        data = task.inputs.removeprefix(payload.INLINE).encode("ascii")
+    elif task.inputs.endswith("/call"):
+        data = kept.call(client.current(), task.inputs)
+    else:
+        items = kept.items(client.current(), task.inputs, task.index, job.item_shape)
+        return _do_chunk(job, items)
     content = payload.read_map(data)
     if content is not None:
         return _do_chunk(job, _receive_chunk(content, task.index))
@@ -183,30 +203,25 @@ def _do_chunk(job: Job[..., Any], items: Sequence[Any]) -> Encoded:
 
 
 def _job(name: str) -> Job[..., Any]:
-    job = reference.load_for_job(name)
-    if not isinstance(job, Job):
-        raise TidemillError(f"{name} is no job any more; decorate the function with @tm.job.")
+    """The job of this process; what the submitter pickled as its `__main__` is looked for there."""
+    job = _job_of(name)
     reference.adopt(job.function.__module__)
     return job
 
 
-def _inputs(task: Task) -> Encoded | bytes:
-    """This child's chunk of a map, or the bytes of one call."""
-    if task.inputs.startswith(payload.INLINE):
-        return task.inputs.removeprefix(payload.INLINE).encode("ascii")
-    whole = _bundles.get(task.inputs)
-    if whole is not None:
-        return bundle.chunk_of(whole, task.index) if whole.startswith(bundle.MAGIC) else whole
-    connection = client.current()
-    if task.inputs.endswith("/call"):
-        return bucket.get(connection, task.inputs)
-    slot = bucket.get(connection, task.inputs, bundle.slot_span(task.index))
-    return bundle.read_chunk(bucket.get(connection, task.inputs, bundle.read_slot(slot)))
+def _job_of(name: str) -> Job[..., Any]:
+    job = _jobs.get(name)
+    if job is None:
+        job = reference.load_for_job(name)
+        if not isinstance(job, Job):
+            raise TidemillError(f"{name} is no job any more; decorate the function with @tm.job.")
+        _jobs[name] = job
+    return job
 
 
 def _receive(upstream: dict[str, Any]) -> Any:
     """What an upstream run or map gave: its value, or the list of all its values."""
-    job = _job_of(upstream)
+    job = _job_of(upstream["of"])
     connection, url = client.current(), upstream["results"]
     if "children" in upstream:
         children = upstream["children"]
@@ -218,23 +233,9 @@ def _receive(upstream: dict[str, Any]) -> Any:
 
 
 def _receive_chunk(upstream: dict[str, Any], index: int) -> Any:
-    job = _job_of(upstream)
+    job = _job_of(upstream["of"])
     found = result.collect(client.current(), upstream["results"], index)
     return codec.decode(found[index], job.chunk_shape)
-
-
-def _job_of(upstream: dict[str, Any]) -> Job[..., Any]:
-    job = reference.load_for_job(upstream["of"])
-    assert isinstance(job, Job)
-    return job
-
-
-def _sender(task: Task) -> Sender:
-    name = bucket.split(task.results)[0]
-    sender = _senders.get(name)
-    if sender is None:
-        sender = _senders[name] = Sender(client.current(), name)
-    return sender
 
 
 def _project_files() -> list[str]:

@@ -1,0 +1,132 @@
+"""A small process that writes the results of forked jobs into S3, over connections it keeps.
+
+A forked child pays for every page of memory that it touches, and an S3 client touches thousands:
+a put by boto3 would cost a child twice its whole life. So a child hands its result to the
+courier, and ends once the courier has seen it written. What the courier can't write, the child
+writes itself, by boto3.
+
+A message is `key LF body`, with one end of a socket pair for the answer: one byte if the object
+is written, the end of the stream if not.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import select
+import socket
+import threading
+import time
+from pathlib import Path
+from typing import Any, Final, NoReturn
+from urllib.parse import SplitResult, urlsplit
+
+from tidemill.sdk.client import Connection
+from tidemill.sdk.signature import signed_headers
+
+MESSAGE_BYTES_MAX: Final = 100_000  # a packet must fit into a socket's buffer
+_ANSWER_S: Final = 30.0
+_WRITTEN: Final = b"."
+_THREADS: Final = 4
+
+
+class Courier:
+    """The way to the courier of one bucket, from the process that forks and from its children."""
+
+    def __init__(self, connection: Connection, bucket: str) -> None:
+        """Starts it; call this in a process with one thread and no open connections."""
+        s3 = connection.client("s3")
+        params = {"Bucket": bucket, "Key": "key"}
+        url = urlsplit(s3.generate_presigned_url("put_object", Params=params))
+        self.credentials = _frozen(connection)
+        self._sending, receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._sending.settimeout(_ANSWER_S)
+        with receiving:
+            if os.fork() == 0:
+                _serve(receiving, url, str(s3.meta.region_name), self.credentials)
+
+    def is_good_for(self, connection: Connection) -> bool:
+        """Whether it lives, with credentials that last; new ones are asked for when it is time."""
+        poll = select.poll()
+        poll.register(self._sending, 0)
+        return not poll.poll(0) and _frozen(connection) == self.credentials
+
+    def close(self) -> None:
+        """It ends when the last child that may still need it has ended."""
+        self._sending.close()
+
+    def put(self, key: str, body: bytes) -> bool:
+        """Whether the object is written now."""
+        message = key.encode("ascii") + b"\n" + body
+        if len(message) > MESSAGE_BYTES_MAX:
+            return False
+        ours, theirs = socket.socketpair()
+        with ours:
+            try:
+                with theirs:
+                    socket.send_fds(self._sending, [message], [theirs.fileno()])
+                ours.settimeout(_ANSWER_S)
+                return ours.recv(1) == _WRITTEN
+            except OSError:
+                return False
+
+
+def _frozen(connection: Connection) -> Any:
+    return connection.session.get_credentials().get_frozen_credentials()
+
+
+def _serve(receiving: socket.socket, url: SplitResult, region: str, credentials: Any) -> NoReturn:
+    """The courier's own life, in the forked process."""
+    try:
+        _let_go_of_all_but(receiving.fileno())
+        arguments = (receiving, url, region, credentials)
+        for _ in range(_THREADS - 1):
+            threading.Thread(target=_carry, args=arguments, daemon=True).start()
+        _carry(*arguments)
+    finally:
+        os._exit(0)
+
+
+def _let_go_of_all_but(kept: int) -> None:
+    """Close what was inherited: jobs' output pipes above all, whose readers wait for their end."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nothing, standard)
+    inherited = [int(entry.name) for entry in Path("/dev/fd").iterdir()]
+    for descriptor in inherited:
+        if descriptor > 2 and descriptor != kept:
+            with contextlib.suppress(OSError):  # the listing's own, closed by now
+                os.close(descriptor)
+
+
+def _carry(receiving: socket.socket, url: SplitResult, region: str, credentials: Any) -> None:
+    """Write one object after another until nobody is left who could send any."""
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    peer = kind(url.hostname or "", url.port, timeout=_ANSWER_S)
+    path = url.path.removesuffix("key")
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(receiving, MESSAGE_BYTES_MAX, 1)
+        if not message:
+            return
+        key, _, body = message.partition(b"\n")
+        target = path + key.decode("ascii")
+        headers = signed_headers(credentials, region, url.netloc, target, body, time.time())
+        if _is_written(peer, target, body, headers):
+            with contextlib.suppress(OSError):  # the child was killed meanwhile
+                os.write(descriptors[0], _WRITTEN)
+        os.close(descriptors[0])
+
+
+def _is_written(
+    peer: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str]
+) -> bool:
+    for _ in range(2):  # a kept connection may have been closed meanwhile
+        try:
+            peer.request("PUT", target, body, headers)
+            answer = peer.getresponse()
+            answer.read()
+            return answer.status == http.client.OK
+        except (OSError, http.client.HTTPException):
+            peer.close()
+    return False
