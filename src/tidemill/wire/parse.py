@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from tidemill.wire import cbor_body, form_body, json_body, location, tree, xml_body
+from tidemill.wire import cbor_body, form_body, json_body, location, s3, tree, xml_body
 from tidemill.wire.constraint import Checker, Violation, refuse
 from tidemill.wire.error import Mismatch, WireError
 from tidemill.wire.location import Labels, Locate
@@ -148,9 +148,12 @@ def _rest_parser(model: ServiceModel, ref: Ref, operation: Operation, protocol: 
         read_payload = _body_reader(model, ref, in_body, protocol)
     payload = shape.payload
     may_be_compressed = operation.requestcompression is not None
+    is_s3 = model.name == "s3"
 
     def parse_rest(request: HttpRequest, labels: Labels) -> Params:
         params: Params = {}
+        if is_s3:
+            request = s3.with_hoisted_headers(request)
         if read_payload is not None:
             value = read_payload(request, may_be_compressed)
             if payload is None:

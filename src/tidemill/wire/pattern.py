@@ -37,6 +37,16 @@ _SEPARATORS: Final = {
 }
 
 
+_SLOW: Final = "Python's backtracking takes seconds for some values that do not fit"
+COSTLY: Final = {
+    r"\/?.+\/.+": _SLOW,
+    r"^[ \t]*[^\x00-\x1F:\x7F]+([ \t]+[^\x00-\x1F:\x7F]+)*[ \t]*$": _SLOW,
+    r"^[ \t]*[\x20-\x7E]+([ \t]+[\x20-\x7E]+)*[ \t]*$": _SLOW,
+}
+"""Patterns with which a client could keep the server busy: S3's copy source, EventBridge's headers
+of connections. The services check what these are for themselves."""
+
+
 class UntranslatablePattern(Exception):
     """A pattern that Python has no equal for; the message says what in it."""
 
@@ -60,6 +70,8 @@ def reason_for_skipping(pattern: str) -> str | None:
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
+    if pattern in COSTLY:
+        raise UntranslatablePattern(COSTLY[pattern])
     if "&&" in pattern:
         raise UntranslatablePattern("an intersection of character classes")
     text = _ASTRAL.sub(r"\\U00010000-\\U0010FFFF", pattern)

@@ -7,6 +7,7 @@ root is its value. Sources: the S3 API reference, section by section as named be
 from __future__ import annotations
 
 from typing import Any, Final
+from urllib.parse import unquote_to_bytes
 
 from tidemill.wire.request import HttpRequest
 
@@ -44,6 +45,20 @@ ROOTS: Final = {
     "ListParts": "ListPartsResult",
 }
 """Operations to the name of their answer's root element."""
+
+_NEVER_HOISTED: Final = (
+    b"x-amz-algorithm",
+    b"x-amz-checksum-",
+    b"x-amz-content-sha256",
+    b"x-amz-credential",
+    b"x-amz-date",
+    b"x-amz-expires",
+    b"x-amz-sdk-",
+    b"x-amz-security-token",
+    b"x-amz-signature",
+    b"x-amz-signedheaders",
+    b"x-amz-user-agent",
+)
 
 STATUSES: Final = {
     "AccessDenied": 403,
@@ -98,6 +113,30 @@ def effective_path(request: HttpRequest) -> bytes:
         path = b"/" + path
     bucket = bucket_of_host(request.header(b"host") or b"")
     return b"/" + bucket + path if bucket else path
+
+
+def with_hoisted_headers(request: HttpRequest) -> HttpRequest:
+    """The request with those of S3's headers that a presigned URL has in its query string.
+
+    SDKs put them there so that whoever has the URL need not send them. Checksums stay out: they
+    are of the empty body that was there when the URL was made.
+    """
+    if b"Signature=" not in request.query or b"x-amz-" not in request.query.lower():
+        return request
+    hoisted = []
+    for part in request.query.split(b"&"):
+        name, _, value = part.partition(b"=")
+        name = unquote_to_bytes(name).lower()
+        if (
+            name.startswith(b"x-amz-")
+            and not name.startswith(_NEVER_HOISTED)
+            and request.header(name) is None
+        ):
+            hoisted.append((name, unquote_to_bytes(value.replace(b"+", b" "))))
+    if not hoisted:
+        return request
+    headers = [*request.headers, *hoisted]
+    return HttpRequest(request.method, request.raw_path, request.query, headers, request.body)
 
 
 def bucket_of_host(host: bytes) -> bytes:

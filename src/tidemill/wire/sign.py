@@ -16,9 +16,9 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
 
-from tidemill.wire import canonical, sign_v2
+from tidemill.wire import canonical, sign_v2, timestamp
 from tidemill.wire.chunked import ChunkSigner
-from tidemill.wire.error import WireError
+from tidemill.wire.error import Mismatch, WireError
 from tidemill.wire.location import read_header
 from tidemill.wire.refusal import Refusal, refusal_for
 from tidemill.wire.request import HttpRequest
@@ -288,12 +288,23 @@ def _check_time(request: HttpRequest, claim: Claim, now: datetime, refusal: Refu
         return stamp
     value = request.header(b"x-amz-date")
     if value is None:
-        raise refusal.incomplete("The request needs an X-Amz-Date header (YYYYMMDDTHHMMSSZ).")
+        value = _stamp_of_date(request, refusal)
     stamp = value.decode("latin-1")
     moment = _moment(stamp, claim, refusal)
     if not -SKEW <= moment - now <= SKEW:
         raise refusal.skewed(stamp, moment, now, SKEW)
     return stamp
+
+
+def _stamp_of_date(request: HttpRequest, refusal: Refusal) -> bytes:
+    """The time of a request that has a Date header but no X-Amz-Date."""
+    try:
+        moment = timestamp.from_text(read_header(request.header(b"date") or b""))
+    except Mismatch:
+        raise refusal.incomplete(
+            "The request needs an X-Amz-Date header (YYYYMMDDTHHMMSSZ) or a Date header."
+        ) from None
+    return moment.strftime("%Y%m%dT%H%M%SZ").encode()
 
 
 def _moment(stamp: str, claim: Claim, refusal: Refusal) -> datetime:

@@ -10,12 +10,12 @@ import pytest
 from tidemill.wire.error import WireError
 from tidemill.wire.model import ServiceModel, load
 from tidemill.wire.parse import check, parse
-from tidemill.wire.pattern import compile_pattern, reason_for_skipping
+from tidemill.wire.pattern import COSTLY, compile_pattern, reason_for_skipping
 from tidemill.wire.request import HttpRequest
 from tidemill.wire.route import identify, resolve
 from tidemill.wire.service import BY_NAME, PROFILES
 
-SKIPPED: dict[str, str] = {}
+SKIPPED = dict(COSTLY)
 """Patterns of the served services that are not checked, each with the reason why."""
 
 

@@ -89,6 +89,15 @@ def test_a_bucket_may_stand_in_the_host(host: bytes, bucket: str, key: str) -> N
     assert parse(identify(asked, "s3"), asked) == {"Bucket": bucket, "Key": key}
 
 
+def test_a_presigned_url_carries_headers_in_its_query() -> None:
+    query = "X-Amz-Signature=s&X-Amz-Date=d&x-amz-meta-a=b%20c&x-amz-checksum-crc32=AAAAAA%3D%3D"
+    asked = request("PUT", f"/b/k?{query}", (b"x-amz-acl", b"private"))
+    params = parse(identify(asked, "s3"), asked)
+    assert params == {"Bucket": "b", "Key": "k", "ACL": "private", "Metadata": {"a": "b c"}}
+    unsigned = request("PUT", "/b/k?x-amz-meta-a=b")
+    assert "Metadata" not in parse(identify(unsigned, "s3"), unsigned)
+
+
 def test_half_a_part_upload_is_not_taken_for_a_whole_one() -> None:
     with pytest.raises(WireError, match="UploadPart also needs 'uploadId'"):
         identify(request("PUT", "/b/k?partNumber=1"), "s3")

@@ -250,6 +250,11 @@ def test_a_date_that_is_none_is_refused(stamp: bytes) -> None:
     assert refused(request).code == "IncompleteSignatureException"
 
 
+def test_a_request_without_any_date_is_refused() -> None:
+    request = with_header(caught("batch", "describe_job_queues"), b"x-amz-date", None)
+    assert "X-Amz-Date" in refused(request).message
+
+
 def test_s3_finds_another_body_than_the_signed_one() -> None:
     request = caught("s3", "put_object", Bucket="b", Key="k", Body=b"right")
     error = refused(replace(request, body=b"wrong"))
