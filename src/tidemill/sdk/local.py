@@ -142,13 +142,12 @@ class LocalServer:
         if self._process is None:
             self.start()  # only a server can end what an earlier one left running
         assert self._process is not None
-        subprocess.run(
-            [*(sys.executable, "-m", "tidemill", "stop", "--jobs", "--data", str(self.data))],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
-        self._process.wait(STOP_S)
+        command = (sys.executable, "-m", "tidemill", "stop", "--jobs", "--data", str(self.data))
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as stopping:
+            self._process.wait(STOP_S)  # a child that nobody waited for would still seem alive
         self._process = None
+        if stopping.returncode:
+            raise subprocess.CalledProcessError(stopping.returncode, command)
 
 
 @contextlib.contextmanager
