@@ -18,6 +18,7 @@ from typing import Final
 
 from tidemill.wire import canonical, sign_v2, timestamp
 from tidemill.wire.chunked import ChunkSigner
+from tidemill.wire.claim import ALGORITHM, Claim, read_claim
 from tidemill.wire.error import Mismatch, WireError
 from tidemill.wire.location import read_header
 from tidemill.wire.refusal import Refusal, refusal_for
@@ -25,10 +26,11 @@ from tidemill.wire.request import HttpRequest
 from tidemill.wire.route import presume
 from tidemill.wire.service import profile_of
 
+__all__ = ["Claim", "Lookup", "Signed", "read_claim", "signing_key", "verify"]
+
 Lookup = Callable[[str, str | None], str | None]
 """From an access key and a session token to the secret key; None when there is no such key."""
 
-ALGORITHM: Final = "AWS4-HMAC-SHA256"
 STREAMING: Final = b"STREAMING-"
 UNSIGNED: Final = b"UNSIGNED-PAYLOAD"
 SKEW: Final = timedelta(minutes=15)
@@ -38,29 +40,6 @@ _GLOBAL_SERVICES: Final = frozenset({"iam", "sts"})
 _GLOBAL_REGION: Final = "us-east-1"
 _STAMP: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _HEX: Final = re.compile(rb"[0-9a-f]{64}")
-_AUTHORIZATION: Final = re.compile(
-    r"AWS4-HMAC-SHA256 +Credential=([^, ]+), *SignedHeaders=([^, ]+), *Signature=([0-9a-f]+) *"
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """What a request says of its sender, not checked yet."""
-
-    access_key: str
-    region: str
-    service: str
-    token: str | None
-    is_presigned: bool
-    date: str = ""
-    signed_headers: str = ""
-    signature: str = field(default="", repr=False)
-    is_v2: bool = False
-
-    @property
-    def scope(self) -> str:
-        """The credential scope, as it is signed."""
-        return f"{self.date}/{self.region}/{self.service}/aws4_request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,38 +61,6 @@ class Signed:
         return ChunkSigner(
             key=self.key, timestamp=self.timestamp, scope=self.scope, seed=self.signature
         )
-
-
-def read_claim(request: HttpRequest) -> Claim | None:
-    """Who a request says it is from, unchecked; None when it does not say.
-
-    WireError when it says so in a form that cannot be read.
-    """
-    try:
-        return _claim(request)
-    except WireError as error:
-        error.route = presume(request, None)
-        raise
-
-
-def _claim(request: HttpRequest) -> Claim | None:
-    authorization = request.header(b"authorization")
-    if authorization is not None:
-        return _header_claim(request, authorization.decode("latin-1"))
-    if b"X-Amz-Signature=" in request.query or b"X-Amz-Credential=" in request.query:
-        return _query_claim(canonical.first_values(request.query))
-    if b"AWSAccessKeyId=" in request.query:
-        values = canonical.first_values(request.query)
-        return Claim(
-            access_key=values.get("AWSAccessKeyId", ""),
-            region="",
-            service="s3",
-            token=values.get("x-amz-security-token"),
-            is_presigned=True,
-            signature=values.get("Signature", ""),
-            is_v2=True,
-        )
-    return None
 
 
 def verify(
@@ -197,79 +144,6 @@ def signing_key(secret: str, date: str, region: str, service: str) -> bytes:
     return key
 
 
-def _header_claim(request: HttpRequest, authorization: str) -> Claim:
-    match = _AUTHORIZATION.fullmatch(authorization)
-    if match is not None:
-        credential, signed_headers, signature = match.groups()
-    else:
-        credential, signed_headers, signature = _parts(authorization)
-    token = request.header(b"x-amz-security-token")
-    access_key, date, region, service = _credential(credential)
-    return Claim(
-        access_key=access_key,
-        date=date,
-        region=region,
-        service=service,
-        token=None if token is None else read_header(token),
-        is_presigned=False,
-        signed_headers=signed_headers,
-        signature=signature,
-    )
-
-
-def _parts(authorization: str) -> tuple[str, str, str]:
-    """The parts of an Authorization header in any order; WireError names those that miss."""
-    algorithm, _, rest = authorization.strip().partition(" ")
-    if algorithm != ALGORITHM:
-        raise WireError(
-            "IncompleteSignature",
-            f"Unsupported Authorization type '{algorithm[:40]}': requests are signed with "
-            f"{ALGORITHM}.",
-        )
-    parts = dict(part.strip().partition("=")[::2] for part in rest.split(","))
-    missing = [name for name in ("Credential", "SignedHeaders", "Signature") if not parts.get(name)]
-    if missing:
-        sentences = [f"Authorization header requires '{name}' parameter." for name in missing]
-        raise WireError("IncompleteSignature", " ".join(sentences))
-    return parts["Credential"], parts["SignedHeaders"], parts["Signature"]
-
-
-def _credential(credential: str) -> tuple[str, str, str, str]:
-    parts = credential.split("/")
-    if len(parts) != 5 or parts[4] != "aws4_request" or not all(parts):
-        raise WireError(
-            "IncompleteSignature",
-            "Credential must have exactly 5 slash-delimited elements, "
-            "KEY/YYYYMMDD/REGION/SERVICE/aws4_request, "
-            f"but '{credential[:100]}' has not.",
-        )
-    return parts[0], parts[1], parts[2], parts[3]
-
-
-def _query_claim(values: dict[str, str]) -> Claim:
-    needed = ("Credential", "Date", "Expires", "SignedHeaders", "Signature")
-    missing = [name for name in needed if not values.get(f"X-Amz-{name}")]
-    if missing or values.get("X-Amz-Algorithm") != ALGORITHM:
-        names = ", ".join(f"X-Amz-{name}" for name in ("Algorithm", *needed))
-        raise WireError(
-            "AuthorizationQueryParametersError"
-            if "/s3/" in values.get("X-Amz-Credential", "")
-            else "IncompleteSignature",
-            f"Query-string authentication requires {names}, with the algorithm {ALGORITHM}.",
-        )
-    access_key, date, region, service = _credential(values["X-Amz-Credential"])
-    return Claim(
-        access_key=access_key,
-        date=date,
-        region=region,
-        service=service,
-        token=values.get("X-Amz-Security-Token"),
-        is_presigned=True,
-        signed_headers=values["X-Amz-SignedHeaders"],
-        signature=values["X-Amz-Signature"],
-    )
-
-
 def _check_region(claim: Claim, region: str, refusal: Refusal) -> None:
     if claim.region == region:
         return
@@ -349,10 +223,10 @@ def _payload_hash(request: HttpRequest, claim: Claim, body_sha256: str | None) -
     """What stands for the body in the signature."""
     declared = request.header(b"x-amz-content-sha256")
     if claim.service == "s3":
+        if claim.is_presigned and "x-amz-content-sha256" not in claim.signed_headers.split(";"):
+            return UNSIGNED.decode()
         if declared is not None:
             return declared.decode("latin-1")
-        if claim.is_presigned:
-            return UNSIGNED.decode()
         raise WireError(
             "InvalidRequest", "Missing required header for this request: x-amz-content-sha256"
         )
