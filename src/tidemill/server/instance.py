@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import psutil
 
 FILE = "server.json"
 
@@ -20,14 +21,13 @@ class Instance:
     account: str
 
     def is_alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is there; one that has ended and waits for its parent is not."""
         try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
+            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
             return False
-        except PermissionError:
+        except psutil.AccessDenied:
             return True
-        return True
 
 
 def write(folder: Path, instance: Instance) -> None:
