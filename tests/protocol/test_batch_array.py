@@ -1,0 +1,204 @@
+"""Arrays and dependencies of every kind, and multi-node jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from batch_client import BatchClient, wait_for
+from botocore.exceptions import ClientError
+
+from tidemill.sdk.local import LocalServer
+
+SIZE = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
+
+
+@pytest.fixture
+def batch(server: LocalServer, tmp_path: Path) -> BatchClient:
+    return BatchClient(server.client("batch"), tmp_path)
+
+
+def array(size: int, *dependencies: dict[str, str]) -> dict[str, Any]:
+    return {"arrayProperties": {"size": size}, "dependsOn": list(dependencies)}
+
+
+def test_every_child_knows_its_index(batch: BatchClient) -> None:
+    command = f'echo "$AWS_BATCH_JOB_ARRAY_INDEX of $AWS_BATCH_JOB_ARRAY_SIZE" {batch.write("n")}'
+    job_id = batch.run("default", command, **array(5))
+    (job,) = batch.succeeded(job_id)
+    assert sorted(batch.lines("n")) == [f"{index} of 5" for index in range(5)]
+    summary = job["arrayProperties"]["statusSummary"]
+    assert summary["SUCCEEDED"] == 5 and sum(summary.values()) == 5
+    child = batch.describe(f"{job_id}:3")
+    assert child["arrayProperties"]["index"] == 3 and child["status"] == "SUCCEEDED"
+    assert child["jobArn"].endswith(f"job/{job_id}:3")
+
+
+def test_children_run_on_when_one_fails(batch: BatchClient) -> None:
+    job_id = batch.run("default", 'test "$AWS_BATCH_JOB_ARRAY_INDEX" != 1', **array(4))
+    job = batch.failed(job_id)
+    summary = job["arrayProperties"]["statusSummary"]
+    assert (summary["SUCCEEDED"], summary["FAILED"]) == (3, 1)
+    failed = batch.listed(arrayJobId=job_id, jobStatus="FAILED")
+    assert failed == [f"{job_id}:1"]
+    assert len(batch.listed(arrayJobId=job_id, jobStatus="SUCCEEDED")) == 3
+
+
+def test_a_parent_is_pending_until_all_have_ended(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=1)
+    job_id = batch.run(queue, batch.held("go"), **array(3))
+    batch.until(f"{job_id}:0", "RUNNING")
+    assert batch.describe(job_id)["status"] == "PENDING"
+    assert batch.describe(f"{job_id}:2")["status"] == "RUNNABLE"
+    assert batch.listed(arrayJobId=job_id) == [f"{job_id}:0"], "RUNNING is the default"
+    assert batch.listed(arrayJobId=job_id, jobStatus="RUNNABLE", PaginationConfig={"PageSize": 1}) \
+        == [f"{job_id}:1", f"{job_id}:2"]  # fmt: skip
+    batch.release("go")
+    batch.succeeded(job_id)
+
+
+def test_an_array_is_terminated_as_a_whole(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=2)
+    job_id = batch.run(queue, "exec sleep 60", **array(1000))
+    for index in (0, 1):
+        batch.until(f"{job_id}:{index}", "RUNNING")
+    batch.client.cancel_job(jobId=f"{job_id}:999", reason="just you")
+    assert batch.describe(f"{job_id}:999")["statusReason"] == "just you"
+    batch.client.terminate_job(jobId=job_id, reason="all of you")
+    job = batch.failed(job_id)
+    assert job["arrayProperties"]["statusSummary"]["FAILED"] == 1000
+    assert batch.describe(f"{job_id}:500")["statusReason"] == "all of you"
+    assert batch.describe(f"{job_id}:0")["status"] == "FAILED"
+    assert len(batch.listed(arrayJobId=job_id, jobStatus="FAILED")) == 1000
+
+
+def test_a_job_waits_for_another(batch: BatchClient) -> None:
+    first = batch.run("default", f"{batch.held('go')}; echo 1 {batch.write('order')}")
+    second = batch.run("default", f"echo 2 {batch.write('order')}", dependsOn=[{"jobId": first}])
+    waiting = batch.describe(second)
+    assert waiting["status"] == "PENDING"
+    assert first in waiting["statusReason"]
+    assert waiting["dependsOn"] == [{"jobId": first}]
+    batch.release("go")
+    batch.succeeded(second)
+    assert batch.lines("order") == ["1", "2"]
+    third = batch.run("default", "true", dependsOn=[{"jobId": first}, {"jobId": second}])
+    batch.succeeded(third)
+
+
+def test_failure_is_passed_on(batch: BatchClient) -> None:
+    first = batch.run("default", f"{batch.held('go')}; exit 1", retryStrategy={"attempts": 2})
+    second = batch.run("default", "true", dependsOn=[{"jobId": first}])
+    third = batch.run("default", "true", dependsOn=[{"jobId": second}])
+    batch.release("go")
+    assert first in batch.failed(second)["statusReason"]
+    job = batch.failed(third)
+    assert second in job["statusReason"] and not job["attempts"]
+    late = batch.run("default", "true", dependsOn=[{"jobId": first}])
+    assert first in batch.failed(late)["statusReason"]
+
+
+def test_a_job_waits_for_all_of_an_array(batch: BatchClient) -> None:
+    first = batch.run(
+        "default",
+        f'test "$AWS_BATCH_JOB_ARRAY_INDEX" = 0 || {batch.held("go")}',
+        **array(3),
+    )
+    second = batch.run("default", "true", dependsOn=[{"jobId": first}])
+    batch.until(f"{first}:0", "SUCCEEDED")
+    assert batch.describe(second)["status"] == "PENDING"
+    batch.release("go")
+    batch.succeeded(second)
+
+
+def test_children_wait_for_their_pair(batch: BatchClient) -> None:
+    first = batch.run(
+        "default",
+        f'case "$AWS_BATCH_JOB_ARRAY_INDEX" in 0) ;; 1) exit 1;; 2) {batch.held("go")};; esac',
+        **array(3),
+    )
+    second = batch.run("default", "true", **array(3, {"jobId": first, "type": "N_TO_N"}))
+    batch.until(f"{second}:0", "SUCCEEDED")
+    assert f"{first}:1" in batch.failed(f"{second}:1")["statusReason"]
+    waiting = batch.describe(f"{second}:2")
+    assert waiting["status"] == "PENDING" and f"{first}:2" in waiting["statusReason"]
+    batch.release("go")
+    batch.until(f"{second}:2", "SUCCEEDED")
+    batch.failed(second)
+    with pytest.raises(ClientError, match="size"):
+        batch.run("default", "true", **array(4, {"jobId": first, "type": "N_TO_N"}))
+
+
+def test_children_one_after_another(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=4)
+    job_id = batch.run(
+        queue,
+        f'echo "$AWS_BATCH_JOB_ARRAY_INDEX" {batch.write("order")}',
+        **array(6, {"type": "SEQUENTIAL"}),
+    )
+    batch.succeeded(job_id)
+    assert batch.lines("order") == [str(index) for index in range(6)]
+
+
+def nodes(batch: BatchClient, count: int, main: str, other: str) -> str:
+    name = batch.name("nodes")
+
+    def container(command: str) -> dict[str, Any]:
+        return {"image": "b", "command": ["sh", "-c", command], "resourceRequirements": SIZE}
+
+    batch.client.register_job_definition(
+        jobDefinitionName=name,
+        type="multinode",
+        nodeProperties={
+            "numNodes": count,
+            "mainNode": 0,
+            "nodeRangeProperties": [
+                {"targetNodes": "0:0", "container": container(main)},
+                {"targetNodes": "1:", "container": container(other)},
+            ],
+        },
+    )
+    return name
+
+
+def test_nodes_run_together_and_end_with_the_main_one(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=4)
+    tell = (
+        'echo "$AWS_BATCH_JOB_NODE_INDEX $AWS_BATCH_JOB_NUM_NODES $AWS_BATCH_JOB_MAIN_NODE_INDEX'
+        f' ${{AWS_BATCH_JOB_MAIN_NODE_PRIVATE_IPV4_ADDRESS:-none}}" {batch.write("told")}'
+    )
+    name = nodes(batch, 3, f"{tell}; {batch.held('go')}", f"{tell}; exec sleep 60")
+    job_id = batch.submit(queue, name)
+    wait_for(lambda: len(batch.lines("told")) == 3)
+    told = sorted(batch.lines("told"))
+    assert told[0] == "0 3 0 none", "the address is for the others"
+    assert [line.split()[:3] for line in told[1:]] == [["1", "3", "0"], ["2", "3", "0"]]
+    assert all(line.split()[3] != "none" for line in told[1:])
+    node = batch.describe(f"{job_id}#2")
+    assert node["nodeDetails"] == {"nodeIndex": 2, "isMainNode": False}
+    assert len(batch.listed(multiNodeJobId=job_id)) == 3
+    batch.release("go")
+    (job,) = batch.succeeded(job_id)
+    assert job["nodeProperties"]["numNodes"] == 3
+
+
+def test_a_node_that_fails_changes_nothing(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=4)
+    name = nodes(batch, 2, batch.held("go"), "exit 3")
+    job_id = batch.submit(queue, name, retryStrategy={"attempts": 3})
+    batch.until(f"{job_id}#1", "FAILED")
+    assert batch.describe(job_id)["status"] == "RUNNING"
+    batch.release("go")
+    (job,) = batch.succeeded(job_id)
+    assert len(job["attempts"]) == 1
+
+
+def test_the_number_of_nodes_may_be_overridden(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=8)
+    count = f'echo "$AWS_BATCH_JOB_NUM_NODES" {batch.write("told")}'
+    name = nodes(batch, 2, f"{count}; {batch.held('go')}", f"{count}; exec sleep 60")
+    job_id = batch.submit(queue, name, nodeOverrides={"numNodes": 5})
+    wait_for(lambda: batch.lines("told") == ["5"] * 5)
+    batch.release("go")
+    batch.succeeded(job_id)
