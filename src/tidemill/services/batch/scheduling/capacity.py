@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.scheduling.lookahead import Pace
-from tidemill.services.batch.scheduling.spec import EnvironmentSpec, EnvironmentUse, Waiting
+from tidemill.services.batch.scheduling.spec import (
+    EnvironmentSpec,
+    EnvironmentUse,
+    Released,
+    Waiting,
+)
 
 
 class Environment:
@@ -21,7 +26,7 @@ class Environment:
 
     __slots__ = (
         "ahead", "cpu_free", "cpu_kept", "gpus_free", "gpus_kept", "inside", "is_open", "kept_for",
-        "memory_free", "memory_kept", "pace", "spec",
+        "memory_free", "memory_kept", "pace", "released", "spec",
     )  # fmt: skip
 
     def __init__(self, spec: EnvironmentSpec) -> None:
@@ -29,6 +34,7 @@ class Environment:
         self.ahead: dict[str, Request] = {}
         self.pace = Pace()
         self.cpu_free = self.memory_free = self.gpus_free = 0
+        self.released = Released(environment=spec.name)
         self.spec = EnvironmentSpec(name=spec.name, cpu_milli=0, memory_mib=0)
         self.resize(spec)
         self.forget_kept()

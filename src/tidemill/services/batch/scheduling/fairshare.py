@@ -90,12 +90,14 @@ class Ledger:
 
     def key(self, share: Share, now_ms: int) -> float:
         """Where `share` stands: the lower goes first. Comparable between any two moments."""
-        score = share.weight * (share.running * PRESENT_PART + self.average(share, now_ms))
+        now_ms = max(now_ms, share.at_ms)
+        score = self.score(share, now_ms)
         return log(score) + now_ms / self.decay_ms if score > 0 else -inf
 
     def score(self, share: Share, now_ms: int) -> float:
         """Weighted use, in thousandths of a vCPU."""
-        return share.weight * (share.running * PRESENT_PART + self.average(share, now_ms))
+        average = share.average if now_ms <= share.at_ms else self.average(share, now_ms)
+        return share.weight * (share.running * PRESENT_PART + average)
 
     def average(self, share: Share, now_ms: int) -> float:
         """The decayed average of thousandths of a vCPU in use, as of now."""
@@ -106,7 +108,8 @@ class Ledger:
 
     def start(self, share: Share, cpu_milli: int, now_ms: int) -> None:
         """Charge `share` with an attempt that takes its room now."""
-        self._settle(share, now_ms)
+        if now_ms > share.at_ms:
+            self._settle(share, now_ms)
         if not share.attempts and not share.waiting:
             self.active += 1
         share.attempts += 1
@@ -115,7 +118,8 @@ class Ledger:
 
     def stop(self, share: Share, cpu_milli: int, now_ms: int) -> None:
         """The attempt has ended; what it used goes on to count, less and less."""
-        self._settle(share, now_ms)
+        if now_ms > share.at_ms:
+            self._settle(share, now_ms)
         share.attempts -= 1
         share.running -= cpu_milli
         self.running -= cpu_milli
@@ -137,7 +141,7 @@ class Ledger:
     def restore(self, share: Share, average: float, elapsed_ms: int, now_ms: int) -> None:
         """Take up an average from `elapsed_ms` ago; what ran in between is not known."""
         share.average = average * exp(-elapsed_ms / self.decay_ms)
-        share.at_ms = now_ms
+        share.at_ms = self.latest_ms = now_ms
 
     def reserved(self, total_milli: int) -> int:
         """What of `total_milli` is kept for shares that are not active: AWS's formula."""
@@ -156,10 +160,8 @@ class Ledger:
         return self.running + cpu_milli > total_milli - self.reserved(total_milli)
 
     def _settle(self, share: Share, now_ms: int) -> None:
-        if now_ms > share.at_ms:
-            self.latest_ms = now_ms
-            share.average = self.average(share, now_ms)
-            share.at_ms = now_ms
+        share.average = self.average(share, now_ms)
+        share.at_ms = self.latest_ms = now_ms
 
     def _sweep(self) -> None:
         """Forget shares that are idle and have had next to nothing for long."""

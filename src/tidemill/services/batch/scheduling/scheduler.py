@@ -167,11 +167,11 @@ class Scheduler:
         if hold.queue is not None and hold.account is not None:
             hold.queue.settle(hold.account, request.cpu_milli, now.mono_ms)
         self._is_stirred = True
-        return Released(
-            environment=hold.environment.spec.name, spent=self._give_back(request, spend)
-        )
+        if not request.consumables:
+            return hold.environment.released
+        return Released(environment=hold.environment.spec.name, spent=self._spend(request, spend))
 
-    def _give_back(self, request: Request, spend: bool) -> tuple[tuple[str, int], ...]:
+    def _spend(self, request: Request, spend: bool) -> tuple[tuple[str, int], ...]:
         spent = []
         for name, amount in request.consumables:
             consumable = self._consumables[name]

@@ -9,7 +9,7 @@ import pytest
 from tidemill.platform.clock import Now
 from tidemill.services.batch.scheduling.fairshare import Ledger
 from tidemill.services.batch.scheduling.scheduler import Scheduler
-from tidemill.services.batch.scheduling.spec import FairShare
+from tidemill.services.batch.scheduling.spec import FairShare, ShareUse
 
 EVEN = FairShare(decay_s=60)
 
@@ -142,6 +142,18 @@ def test_use_is_remembered_over_a_restart(fair) -> None:
     for use in remembered:
         fair.scheduler.restore_share(use, Now(wall_ms=wall_ms + 1000, mono_ms=0))
     fair.submit("a-next", fair.asks(4), share="A")
+    fair.submit("b", fair.asks(4), share="B")
+    assert names(fair.cycle()) == ["b"]
+
+
+def test_what_was_remembered_compares_with_what_ran_since(fair) -> None:
+    fair.ms = 10_000_000
+    heavy = ShareUse(queue="default", share="A", average_milli=4000, at_wall_ms=fair.now.wall_ms)
+    fair.scheduler.restore_share(heavy, fair.now)
+    fair.submit("a", fair.asks(4), share="A")
+    fair.scheduler.occupy("b-before", "default", "local", fair.asks(1), "B", fair.now)
+    fair.ms += 1000
+    fair.release("b-before")
     fair.submit("b", fair.asks(4), share="B")
     assert names(fair.cycle()) == ["b"]
 
