@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import os
 import random
+from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import cbor2
 import pytest
+from botocore.config import Config
 
 from tidemill.wire.error import WireError
 from tidemill.wire.model import load
@@ -21,10 +24,13 @@ from tidemill.wire.request import HttpRequest
 from tidemill.wire.route import CBOR, identify
 from tidemill.wire.serialize import serialize_error
 from tidemill.wire.service import BY_NAME, PROFILES
+from tidemill.wire.sign import verify
 
+from .client import REGION, SECRET_KEY, caught, received
 from .sample import ELSEWHERE, PROTOCOLS, Maker, botocore_model, written
 
-BREAKS_PER_OPERATION = 7 * int(os.environ.get("TIDEMILL_FUZZ", "1"))
+MULTIPLE = int(os.environ.get("TIDEMILL_FUZZ", "1"))
+BREAKS_PER_OPERATION = 7 * MULTIPLE
 
 JUNK: tuple[Any, ...] = (
     None, True, False, 0, -1, 1.5, 2**31, 2**63, 2**64, -(2**70), 10**400, 1e308, "", "a", "NaN",
@@ -120,7 +126,51 @@ def test_broken_requests_are_read_or_refused(service: str, protocol: str) -> Non
     assert refused > len(model.operations)
 
 
-def is_refused(request: HttpRequest, signing_name: str) -> bool:
+def presigned(version: str) -> HttpRequest:
+    client = boto3.client(
+        "s3",
+        endpoint_url="http://127.0.0.1:5057",
+        region_name=REGION,
+        aws_access_key_id="AKIA",
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(signature_version=version),
+    )
+    url = client.generate_presigned_url("get_object", {"Bucket": "b", "Key": "k"})
+    return received("GET", url, {})
+
+
+@pytest.mark.parametrize("kind", ["header", "s3", "s3v4"])
+def test_broken_signatures_are_refused(kind: str) -> None:
+    pick = random.Random(kind)
+    right = caught("batch", "describe_jobs", jobs=["a"]) if kind == "header" else presigned(kind)
+    now = datetime.now(UTC)
+    verify(right, lambda *_: SECRET_KEY, REGION, now)
+    for _ in range(1500 * MULTIPLE):
+        request = broken(right, "rest-json", pick)
+        try:
+            verify(request, lambda *_: SECRET_KEY, REGION, now)
+        except WireError as error:
+            answer = serialize_error(
+                error.route, error.code, error.message, "request-1", error.members
+            )
+            assert 400 <= answer.status < 500, (error, answer)
+
+
+def test_requests_from_nowhere_are_routed_or_refused() -> None:
+    pick = random.Random(1)
+    names = (b"x-amz-target", b"smithy-protocol", b"content-type", b"host", b"authorization")
+    for _ in range(2000 * MULTIPLE):
+        headers = [(name, pick.choice(TEXT_JUNK)) for name in names if pick.random() < 0.3]
+        path = b"/" + pick.choice(
+            [b"", b"a", b"v1/submitjob", b"service/a/operation/b", *TEXT_JUNK]
+        )
+        query = pick.choice([b"", b"Action=a", b"Action=%ff", b"Version=1&Action=", *TEXT_JUNK])
+        method = pick.choice(["GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "BREW"])
+        request = HttpRequest(method, path, query, headers, pick.choice(BODY_JUNK))
+        is_refused(request, pick.choice([None, *(p.signing_name for p in PROFILES)]))
+
+
+def is_refused(request: HttpRequest, signing_name: str | None) -> bool:
     route = None
     try:
         route = identify(request, signing_name)
