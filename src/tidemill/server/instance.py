@@ -23,7 +23,7 @@ class Instance:
     def is_alive(self) -> bool:
         """Whether the process is there; one that has ended and waits for its parent is not."""
         try:
-            return psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
+            return bool(psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
         except psutil.AccessDenied:
