@@ -114,8 +114,8 @@ def compare(name: str, build: Callable[[int], Callable[[], float]], few: int, ma
     big_us, small_us, ratio = in_turn(mine, other, RUNS)
     measured = f"{ratio:.2f}x ({small_us:.1f} us with {few:,}, {big_us:.1f} us with {many:,})"
     claim(f"dispatch, {name}", measured, f"<= {RATIO_MAX}x", ratio <= RATIO_MAX)
-    pair = f"{min(big_us, small_us):.1f} us"
-    claim(f"admission + release, {name}", pair, f"< {PAIR_MAX_US} us", big_us < PAIR_MAX_US)
+    pair, target = f"{big_us:.1f} us", f"< {PAIR_MAX_US} us"
+    claim(f"admission + release, {name}", pair, target, big_us < PAIR_MAX_US)
 
 
 def main() -> None:
