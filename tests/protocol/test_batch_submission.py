@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from batch_client import BatchClient
-from botocore.exceptions import ClientError
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from tidemill.sdk.local import LocalServer, local
 
@@ -158,6 +159,34 @@ def test_an_ecs_container_runs_as_any_other(batch: BatchClient) -> None:
     assert shown["exitCode"] == 4 and shown["logStreamName"]
     (ended,) = job["attempts"][0]["taskProperties"][0]["containers"]
     assert ended["exitCode"] == 4
+
+
+def test_a_lost_reply_never_submits_twice(batch: BatchClient) -> None:
+    """boto3 sends a call again under the same invocation id when no reply comes."""
+    queue = batch.queue()
+    name = batch.define("true")
+    client = batch.client
+    sent: list[str] = []
+
+    def lose_the_first_reply(request: AWSPreparedRequest, **_: Any) -> None:
+        sent.append(request.headers["amz-sdk-invocation-id"].decode())
+        if len(sent) == 1:
+            assert client._endpoint.http_session.send(request).status_code == 200
+            raise ConnectionClosedError(endpoint_url=request.url)
+
+    client.meta.events.register("before-send.batch.SubmitJob", lose_the_first_reply)
+    job_id = batch.submit(queue, name)
+    client.meta.events.unregister("before-send.batch.SubmitJob", lose_the_first_reply)
+    assert len(sent) == 2 and sent[0] == sent[1]
+    batch.succeeded(job_id)
+    assert batch.listed(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["*"]}]) == [job_id]
+
+
+def test_actions_are_not_case_sensitive(batch: BatchClient) -> None:
+    strategy = {"attempts": 3, "evaluateOnExit": [{"action": "exit", "onExitCode": "7"}]}
+    job = batch.failed(batch.run("default", "exit 7", retryStrategy=strategy))
+    assert len(job["attempts"]) == 1
+    assert job["retryStrategy"]["evaluateOnExit"][0]["action"] == "EXIT"
 
 
 def test_what_is_not_offered_says_so(batch: BatchClient) -> None:

@@ -29,7 +29,13 @@ class Profile:
 
 
 PROFILES: Final = (
-    Profile(name="batch", signing_name="batch", invalid="ClientException"),
+    Profile(
+        name="batch",
+        signing_name="batch",
+        invalid="ClientException",
+        # Its values aren't case sensitive.
+        unchecked_enums=frozenset({"RetryAction"}),
+    ),
     Profile(
         name="logs",
         signing_name="logs",

@@ -27,8 +27,10 @@ from tidemill.services.batch.summary import Summary
 
 PAGE_MAX: Final = 1_000
 FILTERED_PAGE_MAX: Final = 100
+EXPLAINED_MAX: Final = 100
 _BEYOND_ALL: Final = 2**62
 _WAITING: Final = (State.SUBMITTED, State.PENDING, State.RUNNABLE)
+_WAITING_NAMES: Final = frozenset(state.name for state in _WAITING)
 Ranges = Sequence[tuple[int, int]]
 Params = Mapping[str, Any]
 
@@ -63,7 +65,8 @@ class Lists:
         parameters = query.parameters(queue, before, limit + 1)
         found = await self._database.fetch(SQL[query.statement], parameters)
         rows = [JobRow.of(row) for row in found[:limit]]
-        shown = [self._explained(summary.of_job(row, self._names), row.state) for row in rows]
+        shown = [summary.of_job(row, self._names) for row in rows]
+        self._explain(shown)
         return _answer(shown, "jobs", rows[-1].seq if len(found) > limit else None)
 
     async def of_array(self, parent: JobRow, waiting: Ranges, params: Params) -> dict[str, Any]:
@@ -76,10 +79,8 @@ class Lists:
         limit = page.size(params, PAGE_MAX)
         (after,) = page.place(params, "children", -1)
         parts = await self._children(parent, state, after, limit + 1, waiting)
-        shown = [
-            self._explained(summary.of_child(parent, index, part, self._names), state)
-            for index, part in parts[:limit]
-        ]
+        shown = [summary.of_child(parent, i, part, self._names) for i, part in parts[:limit]]
+        self._explain(shown)
         return _answer(shown, "children", parts[limit - 1][0] if len(parts) > limit else None)
 
     async def of_nodes(self, parent: JobRow, body: bytes, params: Params) -> dict[str, Any]:
@@ -113,13 +114,13 @@ class Lists:
         unbegun_children = ((index, state) for index in _beyond(waiting, after))
         return _first(count, begun, unbegun_children)
 
-    def _explained(self, shown: Summary, state: State) -> Summary:
-        """The summary with the reason why it waits, where it does."""
-        if state in _WAITING and "statusReason" not in shown:
-            reason = self._core.status_reason(shown["jobId"], self._now)
+    def _explain(self, shown: list[Summary]) -> None:
+        """Say why they wait, of the first hundred that do: each takes the core a while."""
+        waiting = (s for s in shown if s["status"] in _WAITING_NAMES and "statusReason" not in s)
+        for each in islice(waiting, EXPLAINED_MAX):
+            reason = self._core.status_reason(each["jobId"], self._now)
             if reason is not None:
-                shown["statusReason"] = reason
-        return shown
+                each["statusReason"] = reason
 
 
 def _beyond(ranges: Ranges, after: int) -> Iterator[int]:
