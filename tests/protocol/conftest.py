@@ -39,6 +39,14 @@ def server(request: pytest.FixtureRequest, _servers: Callable[[str], LocalServer
 
 
 @pytest.fixture
-def client(server: LocalServer) -> Callable[[str], Any]:
-    """boto3 clients of the server."""
-    return server.client
+def client(server: LocalServer) -> Iterator[Callable[..., Any]]:
+    """boto3 clients of the server, closed with the test."""
+    made: list[Any] = []
+
+    def make(service: str, **settings: Any) -> Any:
+        made.append(server.client(service, **settings))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()

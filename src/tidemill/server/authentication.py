@@ -16,6 +16,7 @@ from tidemill.server.credential import CredentialMaker
 from tidemill.wire.error import WireError
 from tidemill.wire.payload import Receiver, receive
 from tidemill.wire.request import HttpRequest
+from tidemill.wire.route import presume
 from tidemill.wire.sign import Signed, read_claim, verify
 
 ANONYMOUS = "anonymous"
@@ -49,9 +50,10 @@ class Authentication:
         if self._is_open:
             claim = read_claim(request)
             sender = Sender(claim.access_key, claim.service) if claim else Sender(ANONYMOUS, None)
-            return await self._received(request, None), sender
+            return await self._received(request, None, sender), sender
         signed = self._verify(request, body_sha256)
-        return await self._received(request, signed), Sender(signed.access_key, signed.service)
+        sender = Sender(signed.access_key, signed.service)
+        return await self._received(request, signed, sender), sender
 
     def may_administer(self, request: HttpRequest) -> bool:
         """Whether the server's own key signed this request for the service `tidemill`."""
@@ -75,17 +77,32 @@ class Authentication:
             body_sha256=body_sha256,
         )
 
-    async def _received(self, request: HttpRequest, signed: Signed | None) -> HttpRequest:
+    async def _received(
+        self, request: HttpRequest, signed: Signed | None, sender: Sender
+    ) -> HttpRequest:
         body = request.body
-        if not isinstance(body, SpooledBody):
-            return receive(request, signed)
-        receiver = Receiver(request, signed)
-        if receiver.is_idle:
-            return request
-        return await asyncio.get_running_loop().run_in_executor(None, _reread, receiver, body)
+        try:
+            if not isinstance(body, SpooledBody):
+                return receive(request, signed)
+            receiver = Receiver(request, signed)
+            if receiver.is_idle:
+                return request
+            work = _rewrite if receiver.rewrites else _check
+            return await asyncio.get_running_loop().run_in_executor(None, work, receiver, body)
+        except WireError as error:
+            error.route = error.route or presume(request, sender.service)
+            raise
 
 
-def _reread(receiver: Receiver, body: SpooledBody) -> HttpRequest:
+def _check(receiver: Receiver, body: SpooledBody) -> HttpRequest:
+    """Feed a body in a file to `receiver`, which finds it as it should be."""
+    with body.path.open("rb") as source:
+        while part := source.read(_PART_BYTES):
+            receiver.feed(part)
+    return receiver.finish(body)
+
+
+def _rewrite(receiver: Receiver, body: SpooledBody) -> HttpRequest:
     """Feed a body in a file to `receiver`; what it decodes to takes the file's place."""
     plain = body.path.with_name(body.path.name + ".plain")
     size = 0
