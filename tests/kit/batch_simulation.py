@@ -65,6 +65,8 @@ class Engine:
             case RecoverAttempt(attempt_id=attempt_id):
                 self._report_again(attempt_id, at_ms)
             case SettleAttempt(attempt_id=attempt_id):
+                alive = attempt_id in self.running or attempt_id in self.held
+                assert not alive, f"the end of {attempt_id} was recorded, and it runs on"
                 self.ended.pop(attempt_id, None)
                 self.settled.add(attempt_id)
             case _:
