@@ -38,7 +38,7 @@ from tidemill.services.batch.api import BatchService
 from tidemill.services.batch.name import Names
 from tidemill.services.logs import service as logs
 from tidemill.services.s3 import service as s3
-from tidemill.services.sts.service import StsService
+from tidemill.services.sts.service import Issuer, StsService
 
 log = logging.getLogger("tidemill")
 
@@ -62,6 +62,7 @@ class Server:
         self._store: Store | None = None
         self._batch: batch_run.Runtime | None = None
         self._s3: s3.S3Service | None = None
+        self._logs: logs.LogsService | None = None
 
     async def open(self, stop: asyncio.Event) -> None:
         """Stand up and answer; `stop` is set when somebody asks the server to end.
@@ -86,8 +87,8 @@ class Server:
         await batch.open()
         assert batch.task is not None
         self._watch(batch.task)
-        services = await self._open_services(store, committer, batch)
-        self._start(Housekeeping(self._clock, self._duties(feed, replies, services)).run())
+        services = await self._open_services(credentials, store, committer, batch)
+        self._start(Housekeeping(self._clock, self._duties(feed, replies)).run())
         await self._listen(credentials, services, stop)
 
     def _make_store(self) -> Store:
@@ -134,7 +135,11 @@ class Server:
         )
 
     async def _open_services(
-        self, store: Store, committer: Committer, batch: batch_run.Runtime
+        self,
+        credentials: CredentialMaker,
+        store: Store,
+        committer: Committer,
+        batch: batch_run.Runtime,
     ) -> dict[str, Service]:
         config = self.config
         self._s3 = objects = s3.S3Service(
@@ -147,7 +152,7 @@ class Server:
             config.region,
         )
         await objects.open()
-        output = logs.LogsService(
+        self._logs = output = logs.LogsService(
             LogReader(config.data / backup.LOGS),
             store,
             committer,
@@ -161,16 +166,14 @@ class Server:
             BatchService(batch),
             objects,
             output,
-            StsService(config.account),
+            StsService(config.account, Issuer(self._clock, credentials.issue)),
         ]
         return {service.name: service for service in parts}
 
-    def _duties(
-        self, feed: Feed, replies: Replies, services: Mapping[str, Service]
-    ) -> dict[str, Duty]:
+    def _duties(self, feed: Feed, replies: Replies) -> dict[str, Duty]:
         assert self._batch is not None
-        output, objects = services["logs"], self._s3
-        assert isinstance(output, logs.LogsService)
+        output, objects = self._logs, self._s3
+        assert output is not None
         assert objects is not None
 
         async def tidy_objects(now: Now) -> int:
@@ -254,6 +257,8 @@ class Server:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._batch is not None:
             await self._batch.close(stop_jobs=stop_jobs)
+        if self._logs is not None:
+            await self._logs.close()
         if self._s3 is not None:
             await self._s3.close()
         if self._store is not None:
