@@ -15,7 +15,7 @@ CREATE TABLE batch_job (
     progress BLOB NOT NULL
 );
 CREATE INDEX batch_job_queue ON batch_job (queue, state, seq);
-CREATE INDEX batch_job_name ON batch_job (queue, name, seq);
+CREATE INDEX batch_job_name ON batch_job (queue, LOWER(name), seq);
 CREATE INDEX batch_job_definition ON batch_job (queue, definition, seq);
 CREATE INDEX batch_job_active ON batch_job (seq) WHERE state < 5;
 CREATE INDEX batch_job_stopped ON batch_job (stopped_ms) WHERE state >= 5;
