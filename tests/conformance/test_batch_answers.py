@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from tidemill.platform.postgres import PostgresStore
 from tidemill.platform.service import Caller
 from tidemill.platform.sqlite import SqliteStore
 from tidemill.platform.store import Store
+from tidemill.services.batch import page
 from tidemill.services.batch.api import BatchService
 from tidemill.services.batch.environment import Offer
 from tidemill.services.batch.name import Names
@@ -407,5 +409,50 @@ def test_what_is_not_offered_says_so(at_desk: Callable[[Check], None], operation
     async def check(desk: Desk) -> None:
         with pytest.raises(Fault, match=f"{operation} is not part of Tidemill"):
             await desk(operation)
+
+    at_desk(check)
+
+
+NUL = "a\0b"
+
+
+@pytest.mark.parametrize(
+    ("operation", "params"),
+    [
+        ("DescribeJobs", {"jobs": [NUL, "", "a:b", "x" * 200, "a:99999999999"]}),
+        ("CancelJob", {"jobId": "a", "reason": NUL}),
+        ("CancelJob", {"jobId": NUL, "reason": "a"}),
+        ("TerminateJobs", {"jobs": [NUL], "reason": "a"}),
+        ("ListJobs", {"arrayJobId": NUL}),
+        ("ListJobs", {"jobQueue": NUL}),
+        ("ListJobs", {"jobQueue": "default", "filters": [{"name": "JOB_NAME", "values": [NUL]}]}),
+        ("ListJobs", {"jobQueue": "default", "nextToken": page.token("jobs", 10**30)}),
+        ("ListJobs", {"jobQueue": "default", "nextToken": page.token("children", 1)}),
+        ("DescribeJobQueues", {"nextToken": page.token("job-queue", NUL)}),
+        ("DescribeJobDefinitions", {"jobDefinitionName": NUL}),
+        ("DescribeJobDefinitions", {"jobDefinitions": [NUL]}),
+        ("ListTagsForResource", {"resourceArn": f"arn:aws:batch:us-east-1:000000000000:job/{NUL}"}),
+        ("ListJobsByConsumableResource", {"consumableResource": NUL}),
+        ("GetJobQueueSnapshot", {"jobQueue": NUL}),
+        (
+            "SubmitJob",
+            {
+                "jobName": "a",
+                "jobQueue": "default",
+                "jobDefinition": "small",
+                "dependsOn": [{"jobId": NUL}],
+            },
+        ),
+    ],
+)
+def test_odd_words_are_answered_or_refused(
+    at_desk: Callable[[Check], None], operation: str, params: dict[str, Any]
+) -> None:
+    """PostgreSQL takes no NUL in a text and no number beyond its columns."""
+
+    async def check(desk: Desk) -> None:
+        with contextlib.suppress(Fault):
+            await desk(operation, **params)
+        await desk.run_all(f"{await desk.submit()}/1")
 
     at_desk(check)

@@ -255,7 +255,8 @@ class BatchService:
         return await self._job(name, "resourceArn")
 
     async def _job(self, job_id: str, member: str) -> JobRow:
-        row = await store.job(self._runtime.database, job_id)
+        known = JobId.parse(job_id) is not None
+        row = await store.job(self._runtime.database, job_id) if known else None
         if row is None:
             raise Refused(f"{member}: Job {job_id[:200]} not found.")
         return row
@@ -271,4 +272,6 @@ def _reason(params: Params) -> str:
     reason: str = params["reason"]
     if len(reason) > REASON_MAX:
         raise Refused(f"reason has at most {REASON_MAX} characters; got {len(reason)}.")
+    if "\0" in reason:
+        raise Refused("reason can't contain a NUL character.")
     return reason

@@ -7,6 +7,7 @@ all this.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +27,11 @@ _LISTS: Final = (
     "secrets",
 )
 """What AWS shows as an empty list where nothing was given."""
+_LOG_OPTIONS: Final = {
+    "awslogs-group": re.compile(r"[.\-_/#A-Za-z0-9]{1,512}"),
+    "awslogs-stream-prefix": re.compile(r"[^:*\x00-\x1f]{1,400}"),
+}
+"""What CloudWatch Logs allows in the names of groups and streams."""
 _NOT_ON_FARGATE: Final = ("vcpus", "memory", "privileged", "instanceType")
 
 
@@ -137,9 +143,20 @@ def _check_parts(properties: Mapping[str, Any], member: str) -> None:
     check_environment(properties.get("environment") or (), f"{member}.environment")
     for limit in properties.get("ulimits") or ():
         _check_ulimit(limit, f"{member}.ulimits")
+    _check_log(properties.get("logConfiguration") or {}, f"{member}.logConfiguration")
     stop = properties.get("stopTimeout")
     if stop is not None and stop < STOP_TIMEOUT_MIN_S:
         raise Refused(f"{member}.stopTimeout should be at least 2 seconds; got {stop}.")
+
+
+def _check_log(configuration: Mapping[str, Any], member: str) -> None:
+    if configuration.get("logDriver") != "awslogs":
+        return
+    options = configuration.get("options") or {}
+    for name, allowed in _LOG_OPTIONS.items():
+        value = options.get(name)
+        if value is not None and not allowed.fullmatch(value):
+            raise Refused(f"{member}.options: {name} can't be {value[:150]!r}.")
 
 
 def check_mounts(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+_ID = re.compile(r"([A-Za-z0-9_-]{1,100})(?:([:#])([0-9]{1,9}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +19,13 @@ class JobId:
     @classmethod
     def parse(cls, text: str) -> JobId | None:
         """Take `text` apart; None when it can't be the id of anything."""
-        for mark in (":", "#"):
-            parent, found, number = text.partition(mark)
-            if found:
-                if not parent or not number.isascii() or not number.isdigit() or len(number) > 9:
-                    return None
-                part = int(number)
-                return cls(parent, index=part) if mark == ":" else cls(parent, node=part)
-        return cls(text) if text else None
+        match = _ID.fullmatch(text)
+        if match is None:
+            return None
+        parent, mark, number = match.groups()
+        if mark is None:
+            return cls(parent)
+        return cls(parent, index=int(number)) if mark == ":" else cls(parent, node=int(number))
 
     def __str__(self) -> str:
         if self.index is not None:

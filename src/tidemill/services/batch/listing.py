@@ -78,6 +78,7 @@ class Lists:
         state = state_asked(params)
         limit = page.size(params, PAGE_MAX)
         (after,) = page.place(params, "children", -1)
+        after = min(after, parent.array_size or 0)
         parts = await self._children(parent, state, after, limit + 1, waiting)
         shown = [summary.of_child(parent, i, part, self._names) for i, part in parts[:limit]]
         self._explain(shown)

@@ -12,6 +12,7 @@ import msgspec
 from tidemill.services.batch.error import Refused
 
 PAGE_MAX: Final = 100
+_NUMBER_MAX: Final = 2**62
 
 
 def size(params: Mapping[str, Any], maximum: int = PAGE_MAX) -> int:
@@ -45,6 +46,7 @@ def place(params: Mapping[str, Any], kind: str, *start: str | int) -> tuple[Any,
         not isinstance(found, list)
         or found[:1] != [kind]
         or [type(part) for part in found[1:]] != [type(part) for part in start]
+        or any(isinstance(part, int) and not -1 <= part <= _NUMBER_MAX for part in found[1:])
     ):
         raise Refused("nextToken is not valid here: give the one that this operation returned.")
     return tuple(found[1:])

@@ -43,6 +43,8 @@ def asked(params: Mapping[str, Any], names: Names) -> Query:
     name, values = filters[0].get("name"), filters[0].get("values") or []
     if len(values) != 1:
         raise Refused(f"filters: {name} takes exactly one value; got {len(values)}.")
+    if "\0" in values[0]:
+        raise Refused("filters: a value can't contain a NUL character.")
     return _filtered(name, values[0], params, names)
 
 

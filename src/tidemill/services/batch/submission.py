@@ -17,6 +17,7 @@ from tidemill.services.batch import demand, strategy, tag, work
 from tidemill.services.batch.command import Dependency, DependencyType, SubmitJob
 from tidemill.services.batch.definition import TEMPLATES_KEPT, Template, priority_checked, template
 from tidemill.services.batch.error import Refused
+from tidemill.services.batch.job_id import JobId
 from tidemill.services.batch.name import check_job_name, check_share
 from tidemill.services.batch.node import NodeSet
 from tidemill.services.batch.work import Work
@@ -166,6 +167,8 @@ def _dependencies(stated: Any, size: int | None, limits: Limits) -> tuple[Depend
 
 def _dependency(entry: Mapping[str, str], size: int | None) -> Dependency:
     job_id, kind = entry.get("jobId"), entry.get("type")
+    if job_id and JobId.parse(job_id) is None:
+        raise Refused(f"dependsOn.jobId: {job_id[:100]!r} is not the id of a job.")
     if kind is None:
         if not job_id:
             raise Refused("dependsOn.jobId must be given, except with the type SEQUENTIAL.")

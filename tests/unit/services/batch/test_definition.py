@@ -63,6 +63,12 @@ def test_lists_that_were_left_out_are_shown_empty() -> None:
         (container(ulimits=[{"name": "no", "softLimit": 1, "hardLimit": 1}]), "'no'"),
         (container(ulimits=[{"name": "nofile", "softLimit": 2, "hardLimit": 1}]), "softLimit 2"),
         (container(mountPoints=[{"sourceVolume": "v"}]), "'v' is not in volumes"),
+        (
+            container(
+                logConfiguration={"logDriver": "awslogs", "options": {"awslogs-group": "a b"}}
+            ),
+            "awslogs-group can't be 'a b'",
+        ),
         (params(schedulingPriority=10_000), "schedulingPriority should be from 0 to 9999"),
         (params(timeout={"attemptDurationSeconds": 59}), "at least 60"),
         (params(retryStrategy={"attempts": 11}), "from 1 to 10"),
