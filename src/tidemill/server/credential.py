@@ -9,7 +9,6 @@ nothing is stored, and a restarted server knows the credentials it gave out befo
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 import os
@@ -141,4 +140,4 @@ class CredentialMaker:
         )
 
     def _sign(self, purpose: bytes, payload: bytes) -> bytes:
-        return hmac.new(self._secret, purpose + b"\0" + payload, hashlib.sha256).digest()
+        return hmac.digest(self._secret, purpose + b"\0" + payload, "sha256")
