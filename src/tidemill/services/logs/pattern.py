@@ -55,6 +55,8 @@ def _compile_terms(text: str) -> Matches:
         at = match.end()
     if optional and not needed and not excluded:
         return lambda message: any(matches(message) for matches in optional)
+    if len(needed) == 1 and not excluded:
+        return needed[0]
     return lambda message: (
         all(matches(message) for matches in needed)
         and not any(matches(message) for matches in excluded)

@@ -11,6 +11,7 @@ import pytest
 
 from tidemill.platform.body import SpooledBody
 from tidemill.platform.fault import Fault
+from tidemill.platform.store import StoreError
 from tidemill.services.s3.blob import INLINE_BYTES_MAX
 
 from .conftest import payload
@@ -283,6 +284,22 @@ def test_a_file_that_a_crash_left_without_a_row_is_swept(s3) -> None:
     assert not orphan.exists()
     assert len(s3.files()) == 2
     assert s3.get("k") == b"1" * (INLINE_BYTES_MAX + 1)
+
+
+def test_a_put_whose_commit_failed_never_was(s3, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(writes: object) -> None:
+        raise StoreError("The disk that holds the database is full.")
+
+    s3.put("k", b"old")
+    with monkeypatch.context() as patched:
+        patched.setattr(s3.store, "commit", fail)
+        with pytest.raises(StoreError):
+            s3.put("k", b"new" * INLINE_BYTES_MAX)
+    assert len(s3.files()) == 1, "the bytes come before the row"
+    s3.restart()
+    s3.tidy()
+    assert s3.files() == []
+    assert s3.get("k") == b"old"
 
 
 def test_a_prefix_expires_in_small_steps(s3) -> None:
