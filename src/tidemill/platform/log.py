@@ -67,17 +67,24 @@ def locate(folder: str, group: str, stream: str) -> Place:
     Raises `ValueError` when the name does not end in 32 hex digits: no such stream can exist.
     """
     digits = stream[-32:]
-    if len(digits) != 32 or not _HEX.issuperset(digits):
-        raise ValueError(f"the log stream name {stream!r} does not end in 32 hex digits")
-    day = day_folder(folder, group, int(digits[:8], 16))
-    return Place(f"{day}/{digits[:8]}.seg", bytes.fromhex(digits[8:]), f"{day}/{digits}")
+    try:
+        key = bytes.fromhex(digits[8:])
+        if len(key) != 12 or key.hex() != digits[8:]:
+            raise ValueError
+        segment, head = _segment(folder, group, digits[:8])
+    except ValueError:
+        raise ValueError(f"the log stream name {stream!r} does not end in 32 hex digits") from None
+    return Place(segment, key, head + digits[8:])
 
 
 @lru_cache(maxsize=64)
-def day_folder(folder: str, group: str, segment: int) -> str:
-    """The folder that holds a segment."""
-    day = time.strftime("%Y-%m-%d", time.gmtime(segment * SEGMENT_MS // 1000))
-    return f"{group_folder(folder, group)}/{day}"
+def _segment(folder: str, group: str, digits: str) -> tuple[str, str]:
+    """A segment's file, and how the own files of its streams begin."""
+    if len(digits) != 8 or not _HEX.issuperset(digits):
+        raise ValueError
+    day = time.strftime("%Y-%m-%d", time.gmtime(int(digits, 16) * SEGMENT_MS // 1000))
+    head = f"{group_folder(folder, group)}/{day}/{digits}"
+    return f"{head}.seg", head
 
 
 def group_folder(folder: str, group: str) -> str:

@@ -1,27 +1,33 @@
 """What the server is to be told.
 
-A start waits a little before it is: the end of a short job says it all.
+A start waits a little before it is: the end of a short job says it all. When there is much to
+tell, it is told every few milliseconds, as each message wakes the server; when little, at once.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Final
 
 from tidemill.engines.process.poll import Poll, Timer
 from tidemill.engines.process.protocol import Ended, Report, Started
 
 STARTED_HELD_S: Final = 0.005
+GAP_S: Final = 0.002
 
 
 class Outbox:
-    """Gathers reports until `take`."""
+    """Gathers reports until `take`; `ripened` is called with the attempts whose start is told."""
 
-    def __init__(self, poll: Poll) -> None:
+    def __init__(self, poll: Poll, ripened: Callable[[str], None]) -> None:
         self._poll = poll
+        self._ripened = ripened
         self._ready: list[Report] = []
         self._starts: dict[str, tuple[float, Started]] = {}
         self._timer: Timer | None = None
+        self._gap: Timer | None = None
+        self._told_at = 0.0
 
     def started(self, attempt_id: str, at_ms: int) -> None:
         """Report a start, unless the end comes first."""
@@ -38,8 +44,18 @@ class Outbox:
         self._starts.pop(end.attempt_id, None)
         self._ready.append(end)
 
-    def take(self) -> list[Report]:
-        """What is to be sent now."""
+    def take(self, *, all_of_it: bool = False) -> list[Report]:
+        """What is to be sent now, if anything."""
+        if all_of_it:
+            self._told_at = 0.0
+        elif not self._ready or (self._gap is not None and self._gap.callback is not None):
+            return []
+        now_s = time.monotonic()
+        wait_s = self._told_at + GAP_S - now_s
+        if wait_s > 0:
+            self._gap = self._poll.after(wait_s, _wake)
+            return []
+        self._told_at = now_s
         ready, self._ready = self._ready, []
         return ready
 
@@ -52,3 +68,8 @@ class Outbox:
                 return
             del self._starts[attempt_id]
             self._ready.append(start)
+            self._ripened(attempt_id)
+
+
+def _wake() -> None:
+    """The wake-up is all there is to it: the turn that follows takes what is ready."""

@@ -45,9 +45,8 @@ class Poll:
         self._epoll.modify(file, events)
 
     def remove(self, file: int) -> None:
-        """Take `file` out, before it is closed."""
+        """Forget `file`, which is closed next: that takes it out of the epoll as well."""
         del self._handlers[file]
-        self._epoll.unregister(file)
 
     def after(self, delay_s: float, callback: Callable[[], None]) -> Timer:
         """Call back in the first wake-up after `delay_s`."""

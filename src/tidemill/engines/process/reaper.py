@@ -34,7 +34,11 @@ class Reaper:
     def __init__(self) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         pid = os.getpid()
-        self._children = f"/proc/{pid}/task/{pid}/children"
+        try:
+            path = f"/proc/{pid}/task/{pid}/children"
+            self._children = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+            self._children = -1
 
     def reap(self) -> list[Death]:
         """All children that have ended; what is left of the groups they led is killed first.
@@ -57,10 +61,15 @@ class Reaper:
 
     def inherited(self, is_known: Callable[[int], bool]) -> list[int]:
         """The living children that are not known yet: orphans of attempts, or of their remains."""
-        try:
-            with open(self._children, "rb", buffering=0) as file:  # noqa: PTH123 - once a wake-up
-                pids = [int(pid) for pid in file.read().split()]
-        except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
+        if self._children >= 0:
+            pids = [int(pid) for pid in self._read().split()]
+        else:
             me = os.getpid()
             pids = [entry.pid for entry in proc.processes().values() if entry.parent == me]
         return [pid for pid in pids if not is_known(pid)]
+
+    def _read(self) -> bytes:
+        text = b""
+        while part := os.pread(self._children, 65536, len(text)):
+            text += part
+        return text

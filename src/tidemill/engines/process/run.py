@@ -24,6 +24,7 @@ class Run:
     __slots__ = (
         "adopted",
         "boot_ticks",
+        "is_watched",
         "kill_timer",
         "memory_peak_bytes",
         "order",
@@ -39,6 +40,7 @@ class Run:
         self.order = order
         self.stream = stream
         self.output = -1
+        self.is_watched = False
         self.pid = 0
         self.boot_ticks = 0
         self.started_ms: int | None = None

@@ -116,6 +116,7 @@ def serve(poll: Poll, supervisor: Supervisor, listener: Listener) -> None:
     linger: Timer | None = None
     while True:
         if listener.is_ending and supervisor.is_idle:
+            listener.report(supervisor.outbox.take(all_of_it=True))
             return
         if listener.is_connected or not supervisor.is_idle:
             if linger is not None:

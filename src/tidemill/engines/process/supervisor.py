@@ -42,7 +42,7 @@ class Supervisor:
         ended: dict[str, Ended],
     ) -> None:
         self.pools = Pools()
-        self.outbox = Outbox(poll)
+        self.outbox = Outbox(poll, self._watch)
         self.head = head
         self.reap_due = False
         self._poll = poll
@@ -198,8 +198,14 @@ class Supervisor:
         except OSError as error:
             raise SpawnError(f"there is no pipe for its output: {error.strerror}") from None
         os.set_blocking(run.output, False)
-        self._poll.add(run.output, lambda: self._read(run))
         return output
+
+    def _watch(self, attempt_id: str) -> None:
+        """Follow the output of an attempt that goes on; a short one's is read at its end."""
+        run = self._runs.get(attempt_id)
+        if run is not None and run.output >= 0 and not run.is_watched:
+            run.is_watched = True
+            self._poll.add(run.output, lambda: self._read(run))
 
     def _read(self, run: Run) -> None:
         if run.output >= 0 and not run.read(_now_ms()):
@@ -208,7 +214,8 @@ class Supervisor:
     def close_output(self, run: Run) -> None:
         """Let go of the pipe, read or not."""
         if run.output >= 0:
-            self._poll.remove(run.output)
+            if run.is_watched:
+                self._poll.remove(run.output)
             os.close(run.output)
             run.output = -1
 
