@@ -12,6 +12,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import apsw
+import msgspec
 
 from tidemill.platform.clock import Now
 from tidemill.platform.core import Event, Outcome
@@ -276,6 +277,8 @@ def plain(value: Any) -> Any:
         return {key: plain(each) for key, each in sorted(value.items())}
     if isinstance(value, Finished):
         return None  # it has ended: only its row still tells how
+    if isinstance(value, msgspec.Struct):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
     if is_dataclass(value) and not isinstance(value, type):
         return {
             field.name: plain(getattr(value, field.name))

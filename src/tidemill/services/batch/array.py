@@ -7,10 +7,11 @@ it is under way, and a count (or, where it failed, a number again) once it has e
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from tidemill.services.batch.index_set import IndexSet
 from tidemill.services.batch.job import Job, Stop, Unit
-from tidemill.services.batch.state import State
+from tidemill.services.batch.state import ARRAY, State, Table
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -41,6 +42,8 @@ class ArrayJob(Job):
     arrays whose child of the same index must succeed first (N_TO_N). `stop` is set once the
     array as a whole was cancelled, terminated or failed by a dependency.
     """
+
+    table: ClassVar[Table] = ARRAY
 
     size: int
     held: IndexSet

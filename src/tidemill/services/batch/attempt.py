@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from tidemill.services.batch.job import Spec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptEnd:
+class AttemptEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How one attempt ended, in the words of AWS's AttemptDetail.
 
     `exit_code` and `started_ms` are None when no process ever ran.
@@ -25,8 +25,7 @@ class AttemptEnd:
     memory_peak_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptName:
+class AttemptName(msgspec.Struct, frozen=True):
     """An attempt id taken apart."""
 
     job_id: str

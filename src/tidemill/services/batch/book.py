@@ -8,7 +8,8 @@ and what they ended waits in `endings` for its consequences to be carried on.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from tidemill.platform.clock import Now
 from tidemill.services.batch.array import ArrayJob, Child
@@ -21,11 +22,10 @@ from tidemill.services.batch.journal import Journal
 from tidemill.services.batch.multinode import MultiNodeJob
 from tidemill.services.batch.scheduling.scheduler import Scheduler
 from tidemill.services.batch.scheduling.spec import Waiting
-from tidemill.services.batch.state import ARRAY, WORK, Cause
+from tidemill.services.batch.state import Cause
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """A job has ended, or children `first` to `last` of an array have, all in the same way."""
 
     job: Job
@@ -50,8 +50,7 @@ class Book:
 
     def move(self, unit: Unit, cause: Cause) -> None:
         """Change a state, as the tables have it."""
-        table = ARRAY if isinstance(unit, ArrayJob) else WORK
-        unit.state = table[unit.state][cause]
+        unit.state = unit.table[unit.state][cause]
         self.journal.moved(unit)
         if isinstance(unit, Child):
             self.journal.touched(unit.array)

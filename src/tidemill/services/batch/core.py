@@ -14,6 +14,7 @@ from typing import Any
 from tidemill.platform.clock import Now
 from tidemill.platform.core import Outcome
 from tidemill.platform.engine import Exited, InterruptionNotice, Lost, Started
+from tidemill.platform.store import Write
 from tidemill.services.batch import cluster, ending, intake, lifecycle, observation, stopping, why
 from tidemill.services.batch import restore as restoring
 from tidemill.services.batch.array import ArrayJob
@@ -53,6 +54,7 @@ class BatchCore:
         self._heads = Heads()
         self._next_seq = 1
         self._is_deleting = True
+        self._has_registry_changed = True
 
     def restore(
         self, rows: Iterable[ActiveJob], shares: Iterable[ShareUse], next_seq: int, now: Now
@@ -165,16 +167,23 @@ class BatchCore:
         return self.registry.resources.queues[queue].time_limits
 
     def _outcome(self, replies: list[Any]) -> Outcome:
+        writes, events = self.book.journal.collect()
+        if self._has_registry_changed or self.book.spent:
+            writes += self._collect_registry()
+        effects: list[Effect] = self.book.effects
+        self.book.effects = []
+        return Outcome(replies, writes, events, effects)
+
+    def _collect_registry(self) -> list[Write]:
         for name, quantity in self.book.spent.items():
             self.registry.spend(name, quantity)
         self.book.spent.clear()
-        writes, events = self.book.journal.collect()
-        effects: list[Effect] = self.book.effects
-        self.book.effects = []
-        return Outcome(replies, [*self.registry.take_writes(), *writes], events, effects)
+        self._has_registry_changed = False
+        return self.registry.take_writes()
 
     def _tell_scheduler(self) -> None:
         """Have the scheduler know what the registry has changed."""
+        self._has_registry_changed = True
         touched = self.registry.take_touched()
         for name in touched.environments:
             environment = self.registry.environment_spec(name)

@@ -6,15 +6,14 @@ them again. All are idempotent by attempt id. `run.py` performs them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from tidemill.services.batch.array import ArrayJob, Child
 from tidemill.services.batch.job import Spec, UnderWay, Unit
 from tidemill.services.batch.multinode import Node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StartAttempt:
+class StartAttempt(msgspec.Struct, frozen=True, kw_only=True):
     """Start an attempt of a job, of child `index`, or of node `node`, in `environment`.
 
     `main_address` is where a multi-node job's main node is, for the other nodes.
@@ -32,8 +31,7 @@ class StartAttempt:
     main_address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StopAttempt:
+class StopAttempt(msgspec.Struct, frozen=True):
     """End an attempt: SIGTERM, and SIGKILL `grace_s` later."""
 
     attempt_id: str
@@ -41,24 +39,21 @@ class StopAttempt:
     grace_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class RecoverAttempt:
+class RecoverAttempt(msgspec.Struct, frozen=True):
     """Ask what became of an attempt that was seen running before a restart."""
 
     attempt_id: str
     environment: str
 
 
-@dataclass(frozen=True, slots=True)
-class SettleAttempt:
+class SettleAttempt(msgspec.Struct, frozen=True):
     """The end of an attempt is durable: its engine may forget it."""
 
     attempt_id: str
     environment: str
 
 
-@dataclass(frozen=True, slots=True)
-class ResizePools:
+class ResizePools(msgspec.Struct, frozen=True):
     """Compute environments were made, changed or removed."""
 
 

@@ -11,6 +11,9 @@ UPDATE batch_job
 SET state = $2, started_ms = COALESCE($3, started_ms), stopped_ms = $4, progress = $5
 WHERE seq = $1
 
+-- name: update_progress
+UPDATE batch_job SET progress = $2 WHERE seq = $1
+
 -- name: upsert_child
 INSERT INTO batch_child (job, idx, state, started_ms, stopped_ms, progress)
 VALUES ($1, $2, $3, $4, $5, $6)

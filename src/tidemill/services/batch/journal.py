@@ -69,14 +69,14 @@ class Journal:
 
     def collect(self) -> tuple[list[Write], list[Event]]:
         """The writes and events of the batch; a new one begins."""
-        changes = Changes([], [], [], self._ranges)
-        for unit in self._paths:
+        changes = Changes([], [], [], [], self._ranges)
+        for unit, path in self._paths.items():
             if isinstance(unit, Child | Node):
                 changes.parts.append(unit)
             elif unit in self._new:
                 changes.new.append((unit.job, *self._new[unit]))
             else:
-                changes.jobs.append(unit.job)
+                (changes.moved if path else changes.touched).append(unit.job)
         writes, events = changes.writes(), self._collect_events()
         self._clear()
         return writes, events

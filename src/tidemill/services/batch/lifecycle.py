@@ -81,7 +81,8 @@ def conclude(book: Book, unit: Unit, end: AttemptEnd, now: Now) -> None:
     """Give the attempt's room back, and decide what its end means for the job."""
     phase, job = unit.phase, unit.job
     assert isinstance(phase, UnderWay)
-    book.deadlines.drop(unit.key)
+    if job.spec.timeout_s is not None:
+        book.deadlines.drop(unit.key)
     book.give_back(unit.key, now, has_run=isinstance(phase, Running))
     verdict = judge(job.spec.retry, unit.attempt, end, is_stopped=phase.stop is not None)
     if verdict is Verdict.RETRY and isinstance(job, ArrayJob) and job.stop is not None:

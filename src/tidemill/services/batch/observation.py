@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tidemill.platform.clock import Now
 from tidemill.platform.engine import Exited, InterruptionNotice, Lost, Observation, Started

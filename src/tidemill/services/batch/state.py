@@ -7,6 +7,7 @@ an array's parent, which never runs itself. The numbers of the states are what t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum, IntEnum
 from typing import Final
 
@@ -35,7 +36,9 @@ class Cause(Enum):
     FAILED = "it did not, or was not let"
 
 
-WORK: Final[dict[State, dict[Cause, State]]] = {
+Table = Mapping[State, Mapping[Cause, State]]
+
+WORK: Final[Table] = {
     State.SUBMITTED: {
         Cause.HELD: State.PENDING,
         Cause.RELEASED: State.RUNNABLE,
@@ -65,7 +68,7 @@ WORK: Final[dict[State, dict[Cause, State]]] = {
 
 # A parent is PENDING from the moment that a child is RUNNABLE (or that it waits for a dependency)
 # until all its children have ended: AWS Batch user guide, "Array jobs".
-ARRAY: Final[dict[State, dict[Cause, State]]] = {
+ARRAY: Final[Table] = {
     State.SUBMITTED: {
         Cause.HELD: State.PENDING,
         Cause.RELEASED: State.PENDING,

@@ -6,7 +6,7 @@ Cancelling leaves what is under way alone.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from tidemill.platform.clock import Now
 from tidemill.services.batch import ending

@@ -112,10 +112,14 @@ _decode_spec = msgspec.json.Decoder(_StoredSpec).decode
 
 @dataclass(slots=True)
 class Changes:
-    """The rows that one batch of messages changed, each once, gathered by the journal."""
+    """The rows that one batch of messages changed, each once, gathered by the journal.
+
+    `touched` jobs are those whose state has not changed: no index need be written for them.
+    """
 
     new: list[tuple[Job, SubmitJob, int]]
-    jobs: list[Job]
+    moved: list[Job]
+    touched: list[Job]
     parts: list[Child | Node]
     ranges: list[Row]
 
@@ -124,7 +128,10 @@ class Changes:
         found = (
             Write(SQL["insert_job"], [_insert_row(*entry) for entry in self.new]),
             Write(SQL["insert_body"], [_body_row(job, command) for job, command, _ in self.new]),
-            Write(SQL["update_job"], [(job.seq, *_changing(job)) for job in self.jobs]),
+            Write(SQL["update_job"], [(job.seq, *_changing(job)) for job in self.moved]),
+            Write(
+                SQL["update_progress"], [(job.seq, progress.encode(job)) for job in self.touched]
+            ),
             Write(
                 SQL["upsert_child"],
                 [(part.job.seq, part.index, *_changing(part)) for part in self.parts],

@@ -1,0 +1,203 @@
+"""A real server to be killed again and again, its runner, and every process that they started."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import psutil
+from batch_client import BatchClient, wait_for
+from crash_witness import Witness
+
+from tidemill.sdk.local import LocalServer
+
+QUICK_SEEDS = 1
+SEEDS = max(QUICK_SEEDS, int(os.environ.get("TIDEMILL_SIMULATE_SEEDS", "0")) // 200)
+FIRST = int(os.environ.get("TIDEMILL_SIMULATE_FIRST", "0"))
+IS_LONG = SEEDS > QUICK_SEEDS
+DEADLINE_S = 60.0
+_MARK = "CRASH_LAB"
+_RUNNER = "tidemill.engines.process.runner"
+_ports = itertools.count(20_000 + os.getpid() % 8_000)
+"""Below those that the system gives out, as a server comes back to its own while it is free."""
+
+
+class CrashLab:
+    """A server at one address over all its deaths, and what its jobs have witnessed."""
+
+    def __init__(self, folder: Path, seed: int, *arguments: str) -> None:
+        self.random = random.Random(seed)
+        self.folder = folder
+        self.witness = Witness(folder / "jobs")
+        self.port = _free_port()
+        self._arguments = ("--limits", "lifted", *arguments, "--port", str(self.port))
+        self.server = LocalServer(folder / "data", self._arguments)
+
+    @cached_property
+    def batch(self) -> BatchClient:
+        """One client for the test's whole life: its connections die with the server, too."""
+        return BatchClient(self.server.client("batch"), self.folder)
+
+    @cached_property
+    def logs(self) -> Any:
+        """The client of CloudWatch Logs."""
+        return self.server.client("logs")
+
+    # Jobs
+
+    def define(self, name: str, work: str, **members: Any) -> str:
+        """A definition of a witnessed job; its name."""
+        container = {"environment": [{"name": _MARK, "value": str(self.folder)}]}
+        command = ("sh", self.witness.script(name, work))
+        return self.batch.define(*command, container=container, **members)
+
+    def counts(self, array_id: str) -> dict[str, int]:
+        """An array's statusSummary."""
+        found: dict[str, int] = self.batch.describe(array_id)["arrayProperties"]["statusSummary"]
+        return found
+
+    def children(self, array_id: str, size: int) -> list[dict[str, Any]]:
+        """The details of all children of an array."""
+        ids = [f"{array_id}:{index}" for index in range(size)]
+        found: list[dict[str, Any]] = []
+        for at in range(0, size, 100):
+            found += self.batch.client.describe_jobs(jobs=ids[at : at + 100])["jobs"]
+        assert [job["jobId"] for job in found] == ids
+        return found
+
+    def output(self, job: dict[str, Any]) -> list[str]:
+        """What the newest attempt of a job has printed."""
+        stream = job["container"]["logStreamName"]
+        answer = self.logs.get_log_events(
+            logGroupName="/aws/batch/job", logStreamName=stream, startFromHead=True
+        )
+        return [event["message"] for event in answer["events"]]
+
+    # Deaths
+
+    def pause(self, longest_s: float) -> None:
+        """Let a random time pass, so that a death comes at any point of what is going on."""
+        time.sleep(self.random.uniform(0, longest_s))
+
+    def kill_server(self) -> None:
+        """kill -9."""
+        self.server.kill()
+
+    def kill_runner(self) -> None:
+        """kill -9, when there is one."""
+        for process in self.runners():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+
+    def kill_starting(self, delay_s: float) -> None:
+        """Start the server, and kill -9 it `delay_s` later, whatever it is at then."""
+        with (self.folder / "starting.log").open("ab") as output:
+            process = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "tidemill", "serve", "--data", self.server.data),
+                    *self._arguments,
+                ],
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(delay_s)
+        process.kill()
+        process.wait()
+
+    def start(self) -> float:
+        """Start the server; how long it took, in seconds."""
+        begin = time.monotonic()
+        self.server.start()
+        return time.monotonic() - begin
+
+    # Processes
+
+    def runners(self) -> list[psutil.Process]:
+        """The runner; none while there is none."""
+        place = str(self.server.data / "engines" / "process")
+        return [
+            process
+            for process in _processes(lambda process: process.cmdline())
+            if _RUNNER in process.info and place in process.info
+        ]
+
+    def family(self) -> list[psutil.Process]:
+        """Every living process that a job of this lab is, or has started."""
+        return [
+            process
+            for process in _processes(lambda process: process.environ())
+            if process.info.get(_MARK) == str(self.folder)
+        ]
+
+    def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
+        """Return once `condition` holds; fails at the deadline."""
+        wait_for(condition, deadline_s)
+
+    def clear(self) -> None:
+        """`tidemill stop --jobs`, after which nothing may be left."""
+        try:
+            self.server.stop()
+            left = [*self.family(), *self.runners()]
+            assert not left, f"`stop --jobs` has left {left}"
+        finally:
+            self.server.kill()
+            for process in (*self.runners(), *self.family()):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def crash_lab(seed: int, *arguments: str) -> Iterator[CrashLab]:
+    """A lab with a running server; nothing of it is left after the block."""
+    folder = Path(tempfile.mkdtemp(prefix="tidemill-crash-"))
+    lab = CrashLab(folder, seed, *arguments)
+    try:
+        lab.start()
+        yield lab
+        lab.witness.check()
+    except BaseException:
+        print(f"The server of seed {seed} said:\n{lab.server.output()}")
+        raise
+    finally:
+        try:
+            lab.clear()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def states(jobs: list[dict[str, Any]]) -> Counter[str]:
+    """How many jobs are in which state."""
+    return Counter(job["status"] for job in jobs)
+
+
+def _processes(ask: Callable[[psutil.Process], Any]) -> Iterator[psutil.Process]:
+    """All living processes that answer, with the answer as `info`."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            process.info = ask(process)
+            if process.status() != psutil.STATUS_ZOMBIE:
+                yield process
+
+
+def _free_port() -> int:
+    for port in _ports:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("the count has no end")
