@@ -61,7 +61,10 @@ def raw_submitter(server: LocalServer) -> Callable[[], object]:
 
     def submit() -> None:
         connection.sendall(next(requests))
-        assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+        answer = connection.recv(65536)
+        assert answer.startswith(b"HTTP/1.1 200"), answer
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
 
     return submit
 
@@ -169,8 +172,8 @@ def main() -> None:
         )
         claim(
             "SubmitJob to first instruction, idle",
-            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms (by boto3, its own time included: p50 "
-            f"{percentile(by_boto3, 50):.1f} ms; a bare spawn of the same: {bare_spawn_ms():.1f} ms)",
+            f"p50 {p50:.1f} ms, p99 {p99:.1f} ms (bare spawn of the same {bare_spawn_ms():.1f} ms; "
+            f"by boto3, its own time included, p50 {percentile(by_boto3, 50):.1f} ms)",
             "p50 < 5 ms, p99 < 20 ms",
             p50 < 5 and p99 < 20,
         )
