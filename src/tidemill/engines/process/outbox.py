@@ -1,7 +1,9 @@
 """What the server is to be told.
 
 A start waits a little before it is: the end of a short job says it all. When there is much to
-tell, it is told every few milliseconds, as each message wakes the server; when little, at once.
+tell, it is told every few milliseconds, as each message wakes the server and has it commit; the
+more seldom while attempts are at hand that start meanwhile. When there is little, it is told at
+once.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from tidemill.engines.process.protocol import Ended, Report, Started
 
 STARTED_HELD_S: Final = 0.005
 GAP_S: Final = 0.002
+FED_GAP_S: Final = 0.010
 
 
 class Outbox:
@@ -44,14 +47,14 @@ class Outbox:
         self._starts.pop(end.attempt_id, None)
         self._ready.append(end)
 
-    def take(self, *, all_of_it: bool = False) -> list[Report]:
-        """What is to be sent now, if anything."""
+    def take(self, *, is_fed: bool = False, all_of_it: bool = False) -> list[Report]:
+        """What is to be sent now, if anything; `is_fed` says that more attempts are at hand."""
         if all_of_it:
             self._told_at = 0.0
         elif not self._ready or (self._gap is not None and self._gap.callback is not None):
             return []
         now_s = time.monotonic()
-        wait_s = self._told_at + GAP_S - now_s
+        wait_s = self._told_at + (FED_GAP_S if is_fed else GAP_S) - now_s
         if wait_s > 0:
             self._gap = self._poll.after(wait_s, _wake)
             return []

@@ -89,6 +89,11 @@ class Pools:
         del pool.waiting[attempt_id]
         return True
 
+    @property
+    def is_fed(self) -> bool:
+        """Whether attempts wait here to start as others end."""
+        return bool(self._held)
+
     def held(self) -> list[str]:
         """The ids of all that wait."""
         return list(self._held)

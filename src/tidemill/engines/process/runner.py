@@ -128,7 +128,7 @@ def serve(poll: Poll, supervisor: Supervisor, listener: Listener) -> None:
             linger = poll.after(LINGER_S, lambda: None)
         poll.wait()
         if supervisor.turn():
-            listener.report(supervisor.outbox.take())
+            listener.report(supervisor.outbox.take(is_fed=supervisor.pools.is_fed))
 
 
 def refuse(error: Exception) -> None:
