@@ -59,7 +59,7 @@ def _exit_of(report: Exited) -> AttemptEnd:
         stopped_ms=report.at_ms,
         status_reason=NOT_STARTED if report.exit_code is None else EXITED,
         exit_code=report.exit_code,
-        reason=report.reason,
+        reason=_storable(report.reason),
         started_ms=started_ms,
         cpu_s=report.usage.cpu_s,
         memory_peak_bytes=report.usage.memory_peak_bytes,
@@ -71,5 +71,10 @@ def _loss_of(unit: Unit, report: Lost) -> AttemptEnd:
     return AttemptEnd(
         stopped_ms=report.at_ms,
         status_reason=host_terminated(unit.phase.environment),
-        reason=report.reason,
+        reason=_storable(report.reason),
     )
+
+
+def _storable(text: str) -> str:
+    """An engine's words without what no database takes: names of files may be any bytes."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")

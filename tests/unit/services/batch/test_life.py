@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from batch_world import World
 
+from tidemill.platform.engine import Exited
 from tidemill.services.batch import event
+from tidemill.services.batch.effect import StopAttempt
 from tidemill.services.batch.error import Refused
 
 
@@ -152,3 +154,26 @@ def test_deleting_a_queue_ends_its_jobs(world: World) -> None:
     world.handle()
     assert world.reason(running) == "Job queue default is being deleted."
     assert "default" not in world.core.registry.resources.queues
+
+
+def test_reason_with_bytes_that_are_no_text_is_kept_as_far_as_it_goes(world: World) -> None:
+    job = world.submit()
+    world.exited(job, None, reason="CannotStartContainerError: no file 'r\udcffnder'")
+    assert world.job(job).progress.container.reason == (
+        "CannotStartContainerError: no file 'r?nder'"
+    )
+
+
+def test_report_that_makes_no_sense_fails_its_own_job_and_no_other(world: World) -> None:
+    job, other = world.submit(), world.submit()
+    world.started(other)
+    nonsense = Exited(attempt_id=f"{job}/1", at_ms=1, exit_code=1, usage=None)  # type: ignore[arg-type]
+    outcome = world.core.handle([nonsense, world.exit_of(other)], world.now)
+    world.database.commit(outcome.writes)
+    assert [message for message, _ in world.core.set_aside] == [nonsense]
+    assert world.state(job) == "FAILED"
+    assert world.reason(job).startswith("Internal error: ")
+    assert StopAttempt(f"{job}/1", "local", 30.0) in outcome.effects
+    assert world.state(other) == "SUCCEEDED"
+    world.restart()
+    assert world.state(job) == "FAILED"
