@@ -133,16 +133,16 @@ class CrashLab:
         place = str(self.server.data / "engines" / "process")
         return [
             process
-            for process in _processes(lambda process: process.cmdline())
-            if _RUNNER in process.info and place in process.info
+            for process, words in _processes(lambda process: process.cmdline())
+            if _RUNNER in words and place in words
         ]
 
     def family(self) -> list[psutil.Process]:
         """Every living process that a job of this lab is, or has started."""
         return [
             process
-            for process in _processes(lambda process: process.environ())
-            if process.info.get(_MARK) == str(self.folder)
+            for process, variables in _processes(lambda process: process.environ())
+            if variables.get(_MARK) == str(self.folder)
         ]
 
     def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
@@ -186,13 +186,13 @@ def states(jobs: list[dict[str, Any]]) -> Counter[str]:
     return Counter(job["status"] for job in jobs)
 
 
-def _processes(ask: Callable[[psutil.Process], Any]) -> Iterator[psutil.Process]:
-    """All living processes that answer, with the answer as `info`."""
+def _processes(ask: Callable[[psutil.Process], Any]) -> Iterator[tuple[psutil.Process, Any]]:
+    """All living processes that answer, and what they answer."""
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            process.info = ask(process)
+            answer = ask(process)
             if process.status() != psutil.STATUS_ZOMBIE:
-                yield process
+                yield process, answer
 
 
 def _free_port() -> int:
