@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 from pathlib import Path
@@ -47,6 +48,19 @@ class TestProcessEngine(EngineSuite):
         pid = _noted(lab, scratch, "daemon")
         lab.until(lambda: _is_gone(pid))
         assert lab.output(job)[-1:] == ["done"]
+
+    def test_what_a_job_puts_in_the_background_lives_as_long_as_the_job(
+        self, lab: Lab, scratch: Path
+    ) -> None:
+        helper = scratch / "helper"
+        helper.write_text(
+            f"#!/bin/sh\n(sleep 0.1; exec sh -c '{_note(scratch, 'late')}; exec sleep 60') &\n"
+        )
+        helper.chmod(0o755)
+        job = lab.shell(f"(setsid {helper} &); {_until(scratch / 'late')}; kill -0 $(cat late)",
+                        working_directory=str(scratch))  # fmt: skip
+        lab.start(job)
+        assert lab.exited(job).exit_code == 0
 
     def test_nothing_of_the_runner_is_open_in_a_job(self, lab: Lab) -> None:
         job = lab.shell("ls -l /proc/$$/fd; true")
@@ -238,6 +252,25 @@ class TestProcessEngine(EngineSuite):
         assert lab.exited(first).exit_code == 0
         lab.recover(held)
         assert lab.exited(held).exit_code == 0
+
+    def test_a_full_disk_holds_attempts_up_and_loses_none(self, lab: Lab, scratch: Path) -> None:
+        first = lab.shell(f"{_note(scratch)}; {_until(scratch / 'go')}; echo done")
+        lab.start(first)
+        lab.started(first)
+        pid = _noted(lab, scratch, "pid")
+        runner = _runner(lab).pid
+        limits = resource.prlimit(runner, resource.RLIMIT_FSIZE)
+        resource.prlimit(runner, resource.RLIMIT_FSIZE, (100, limits[1]))
+        second = lab.shell(f"echo ran >> {scratch}/ran")
+        lab.start(second)
+        (scratch / "go").touch()
+        lab.until(lambda: proc.stat(pid) is None)  # the runner has seen its end
+        assert not (scratch / "ran").exists()
+        assert not any(isinstance(seen, Exited) for seen in lab.seen)
+        resource.prlimit(runner, resource.RLIMIT_FSIZE, limits)
+        assert lab.exited(first).exit_code == 0
+        assert lab.exited(second).exit_code == 0
+        assert lab.output(first) == ["done"]
 
     def test_a_deep_folder_is_no_obstacle(self, tmp_path: Path) -> None:
         deep = tmp_path / ("d" * 100) / ("e" * 100)

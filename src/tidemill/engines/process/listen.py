@@ -36,7 +36,7 @@ from tidemill.engines.process.protocol import (
 )
 from tidemill.engines.process.supervisor import Supervisor
 
-READ_BYTES: Final = 1024 * 1024
+READ_BYTES: Final = 64 * 1024
 UNSENT_BYTES_MAX: Final = 256 * 1024 * 1024
 
 _decoder: Final = msgspec.msgpack.Decoder(list[Command])

@@ -40,11 +40,12 @@ class Reaper:
         except FileNotFoundError:  # a kernel without CONFIG_PROC_CHILDREN
             self._children = -1
 
-    def reap(self) -> list[Death]:
-        """All children that have ended; what is left of the groups they led is killed first.
+    def reap(self, is_leader: Callable[[int], bool]) -> list[Death]:
+        """All children that have ended.
 
-        A dead child keeps its pid from being given to another process until it is reaped, so the
-        kill reaches no stranger.
+        What is left of the process group of one that led an attempt is killed first. A dead
+        child keeps its pid from being given to another process until it is reaped, so the kill
+        reaches no stranger.
         """
         deaths: list[Death] = []
         while True:
@@ -55,8 +56,9 @@ class Reaper:
             if found is None:
                 return deaths
             pid = found.si_pid
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+            if is_leader(pid):
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(pid, signal.SIGKILL)
             deaths.append(Death(*os.wait4(pid, 0)))
 
     def inherited(self, is_known: Callable[[int], bool]) -> list[int]:

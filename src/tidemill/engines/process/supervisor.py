@@ -261,7 +261,7 @@ class Supervisor:
     def _reap(self) -> None:
         found: list[tuple[Run, Death]] = []
         others: list[int] = []
-        for death in self._reaper.reap():
+        for death in self._reaper.reap(self._by_pid.__contains__):
             run = self._by_pid.get(death.pid)
             if run is not None:
                 self._remove(run)
