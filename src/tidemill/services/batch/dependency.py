@@ -108,7 +108,11 @@ class Dependants:
     def awaited_children(self, array_id: str, first: int, last: int) -> list[int]:
         """Which children of that range somebody waits for in particular."""
         awaited = self._children.get(array_id)
-        return sorted(i for i in awaited if first <= i <= last) if awaited else []
+        if not awaited:
+            return []
+        if first == last:
+            return [first] if first in awaited else []
+        return sorted(index for index in awaited if first <= index <= last)
 
     def take(self, job_id: str) -> list[Job]:
         """Those that wait for `job_id`, which has ended; it is forgotten."""

@@ -1,4 +1,4 @@
-"""Batch as the server runs it: real loop, real SQLite, an engine that only takes orders down."""
+"""Batch as the server runs it, on each store; its engine only takes orders down."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ from fake_engine import FakeEngine
 from tidemill.platform.clock import Now, RealClock
 from tidemill.platform.commit import Committer
 from tidemill.platform.limit import LIFTED
+from tidemill.platform.postgres import PostgresStore
 from tidemill.platform.sqlite import SqliteStore
+from tidemill.platform.store import Store
 from tidemill.services.batch import store
-from tidemill.services.batch.command import CancelJob, Dependency, SubmitJob
+from tidemill.services.batch.command import CancelJob, Dependency, DependencyType, SubmitJob
 from tidemill.services.batch.environment import Offer
 from tidemill.services.batch.error import Refused
 from tidemill.services.batch.name import Names
+from tidemill.services.batch.progress import status_summary
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.run import MIGRATIONS, Runtime
 from tidemill.services.batch.state import State
@@ -45,9 +48,9 @@ def submission(job_id: str, **members: Any) -> SubmitJob:
 class House:
     """One server's life on a data folder."""
 
-    def __init__(self, folder: Path, engine: FakeEngine) -> None:
+    def __init__(self, database: Store, engine: FakeEngine) -> None:
         self.engine = engine
-        self.database = SqliteStore(folder / "tidemill.db")
+        self.database = database
 
     async def __aenter__(self) -> House:
         await self.database.open(MIGRATIONS)
@@ -75,24 +78,47 @@ class House:
         return None if row is None else row.state
 
 
-def living(folder: Path, story: Callable[[House], Awaitable[None]], **engine: bool) -> FakeEngine:
+NewStore = Callable[[], Store]
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
+    """Another server's view of the same database."""
+    if request.param == "sqlite":
+        return lambda: SqliteStore(tmp_path / "tidemill.db")
+    url = request.getfixturevalue("new_postgres_url")()
+    return lambda: PostgresStore(url)
+
+
+def living(
+    new_store: NewStore, story: Callable[[House], Awaitable[None]], **engine: bool
+) -> FakeEngine:
     """Tell a story within one life of a server."""
     fake = FakeEngine(**engine)
 
     async def live() -> None:
-        async with House(folder, fake) as house:
+        async with asyncio.timeout(60), House(new_store(), fake) as house:
             await story(house)
 
     asyncio.run(live())
     return fake
 
 
-def test_attempt_is_told_all_that_the_job_says(tmp_path: Path) -> None:
+NONE = {state.name: 0 for state in State}
+
+
+async def ranges(house: House, job_id: str) -> list[store.RangeRow]:
+    row = await store.job(house.database, job_id)
+    assert row is not None
+    return await store.ranges(house.database, row.seq)
+
+
+def test_attempt_is_told_all_that_the_job_says(new_store: NewStore) -> None:
     async def story(house: House) -> None:
         await house.runtime.submit(submission("a", array_size=2))
         await house.engine.until(lambda: "a:1/1" in house.engine.started)
 
-    attempt = living(tmp_path, story).started["a:1/1"]
+    attempt = living(new_store, story).started["a:1/1"]
     assert attempt.command == ("render", "3")
     assert attempt.working_directory == "/srv"
     assert attempt.ulimits == (("nofile", 10, 20),)
@@ -112,16 +138,16 @@ def test_attempt_is_told_all_that_the_job_says(tmp_path: Path) -> None:
     assert attempt.environment == wanted
 
 
-def test_job_runs_to_its_end_and_its_attempt_is_settled(tmp_path: Path) -> None:
+def test_job_runs_to_its_end_and_its_attempt_is_settled(new_store: NewStore) -> None:
     async def story(house: House) -> None:
         await house.runtime.submit(submission("a"))
         await house.engine.until(lambda: house.engine.settled)
         assert await house.state("a") is State.SUCCEEDED
 
-    assert living(tmp_path, story, finishes=True).settled == ["a/1"]
+    assert living(new_store, story, finishes=True).settled == ["a/1"]
 
 
-def test_dependency_on_a_job_that_ended_long_ago_is_looked_up(tmp_path: Path) -> None:
+def test_dependency_on_a_job_that_ended_long_ago_is_looked_up(new_store: NewStore) -> None:
     async def story(house: House) -> None:
         await house.runtime.submit(submission("a"))
         await house.engine.until(lambda: house.engine.settled)
@@ -130,10 +156,12 @@ def test_dependency_on_a_job_that_ended_long_ago_is_looked_up(tmp_path: Path) ->
         with pytest.raises(Refused, match="no job nobody"):
             await house.runtime.submit(submission("c", dependencies=(Dependency("nobody"),)))
 
-    living(tmp_path, story, finishes=True)
+    living(new_store, story, finishes=True)
 
 
-def test_restarted_server_asks_after_what_ran_and_starts_what_may_not_have(tmp_path: Path) -> None:
+def test_restarted_server_asks_after_what_ran_and_starts_what_may_not_have(
+    new_store: NewStore,
+) -> None:
     async def first(house: House) -> None:
         await house.runtime.submit(submission("a"))
         await house.runtime.submit(submission("b"))
@@ -146,14 +174,14 @@ def test_restarted_server_asks_after_what_ran_and_starts_what_may_not_have(tmp_p
         house.engine.exit("a/1")
         assert await house.state("a") is State.SUCCEEDED
 
-    living(tmp_path, first)
-    engine = living(tmp_path, second)
+    living(new_store, first)
+    engine = living(new_store, second)
     assert engine.recovered == ["a/1"]
     assert list(engine.started) == ["b/1"]
     assert [pool.name for pool in engine.pools] == ["local"]
 
 
-def test_job_without_a_program_fails_and_says_so(tmp_path: Path) -> None:
+def test_job_without_a_program_fails_and_says_so(new_store: NewStore) -> None:
     async def story(house: House) -> None:
         await house.runtime.submit(submission("a", body=b"{}"))
         await house.engine.until(lambda: house.engine.settled)
@@ -162,10 +190,10 @@ def test_job_without_a_program_fails_and_says_so(tmp_path: Path) -> None:
         assert row.state is State.FAILED
         assert "tells of no container" in (row.progress.container.reason or "")
 
-    living(tmp_path, story)
+    living(new_store, story)
 
 
-def test_what_ended_long_ago_is_forgotten_in_steps(tmp_path: Path) -> None:
+def test_what_ended_long_ago_is_forgotten_in_steps(new_store: NewStore) -> None:
     async def story(house: House) -> None:
         await house.runtime.submit(submission("a", array_size=5000, request=Request(1, 1)))
         await house.engine.until(lambda: len(house.engine.settled) == 5000)
@@ -179,4 +207,43 @@ def test_what_ended_long_ago_is_forgotten_in_steps(tmp_path: Path) -> None:
         assert steps == 3
         assert await house.database.fetch("SELECT COUNT(*) FROM batch_child") == [(0,)]
 
-    living(tmp_path, story, finishes=True)
+    living(new_store, story, finishes=True)
+
+
+def test_arrays_are_taken_up_where_they_were(new_store: NewStore) -> None:
+    pair = Dependency("a", DependencyType.N_TO_N)
+
+    async def first(house: House) -> None:
+        await house.runtime.submit(submission("a", array_size=6))
+        await house.runtime.submit(submission("b", array_size=6, dependencies=(pair,)))
+        await house.engine.until(lambda: len(house.engine.started) == 4)
+        house.engine.exit("a:0/1", 0)
+        house.engine.exit("a:1/1", 1)
+        house.engine.start_seen("a:2/1")
+        await house.runtime.cancel(CancelJob(job_id="a:5", reason="not this one"))
+        await house.engine.until(lambda: "a:4/1" in house.engine.started)
+
+    async def second(house: House) -> None:
+        await house.engine.until(lambda: house.engine.recovered)
+        known = house.runtime.core.book.jobs
+        assert {job_id: status_summary(known[job_id]) for job_id in ("a", "b")} == before
+        for index in (2, 3, 4):
+            house.engine.exit(f"a:{index}/1")
+        for index in (0, 2, 3, 4):
+            await house.engine.until(lambda: f"b:{index}/1" in house.engine.started)  # noqa: B023
+            house.engine.exit(f"b:{index}/1")
+        assert await house.state("a") is State.FAILED
+        row = await store.job(house.database, "b")
+        assert row is not None
+        assert row.state is State.FAILED
+        assert row.progress.status_summary is not None
+        assert row.progress.status_summary["SUCCEEDED"] == 4
+        failed = {each.first: each.status_reason(each.first) for each in await ranges(house, "b")}
+        assert failed == {1: "Dependent Job failed: a:1", 5: "Dependent Job failed: a:5"}
+
+    living(new_store, first)
+    before = {
+        "a": {**NONE, "STARTING": 2, "RUNNING": 1, "SUCCEEDED": 1, "FAILED": 2},
+        "b": {**NONE, "PENDING": 3, "STARTING": 1, "FAILED": 2},
+    }
+    living(new_store, second)
