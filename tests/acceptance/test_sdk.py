@@ -99,7 +99,7 @@ def test_an_exception_is_raised_again_with_its_traceback(work: ModuleType) -> No
 
 def test_what_hangs_on_a_failure_says_so(work: ModuleType) -> None:
     failing = work.sell.submit(7)
-    with pytest.raises(tm.JobFailed, match="depend"):
+    with pytest.raises(tm.JobFailed, match="Dependent Job failed"):
         work.echo.submit(failing).result(timeout=LONG_S)
 
 

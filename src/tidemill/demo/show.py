@@ -151,8 +151,10 @@ def _report(
     console.print("\nThe site:")
     _indented(console, (folder / "index.html").as_uri())
     console.print("\nWhat to try next:")
-    for command, told in _next_steps():
-        _indented(console, f"{command:<52}  {told}")
+    steps = _next_steps()
+    width = max(len(command) for command, _ in steps)
+    for command, told in steps:
+        _indented(console, f"{command:<{width}}  {told}")
 
 
 def _next_steps() -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ receives the list of what it returned.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -74,9 +75,10 @@ def _style() -> str:
     return (files("tidemill.demo") / "style.css").read_text("utf-8")
 
 
-def start(folder: Path) -> tuple[tm.MapRun[Page], tm.Run[list[Page]]]:
-    """Submit all of it; the folder must be there."""
-    orders = [Order(name=name, folder=str(folder)) for name in module_names()]
+def start(
+    folder: Path, names: Sequence[str] | None = None
+) -> tuple[tm.MapRun[Page], tm.Run[list[Page]]]:
+    """Submit all of it, or these modules alone; the folder must be there."""
+    orders = [Order(name=name, folder=str(folder)) for name in names or module_names()]
     pages = render.map(orders, chunk=MODULES_PER_CHILD)
-    # The type checker sees a list of pages where the job will; here it is still a map of them.
     return pages, publish.submit(pages, str(folder))

@@ -58,6 +58,15 @@ def get(connection: Connection, url: str, span: tuple[int, int] | None = None) -
     return body
 
 
+def get_if_small(connection: Connection, url: str, at_most_bytes: int) -> bytes | None:
+    """An object's bytes, or None, without reading it, when it is larger than that."""
+    bucket, key = split(url)
+    answer = connection.client("s3").get_object(Bucket=bucket, Key=key)
+    with contextlib.closing(answer["Body"]) as body:
+        small: bytes | None = body.read() if answer["ContentLength"] <= at_most_bytes else None
+        return small
+
+
 def get_many(connection: Connection, urls: list[str]) -> list[bytes]:
     """Several objects at once, in the order of `urls`."""
     if len(urls) < 2:

@@ -18,6 +18,7 @@ from tidemill.sdk.shape import PLAIN, NotExact, Shape
 
 JSON: Final = "j"
 PICKLE: Final = "p"
+_to_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ def decode(encoded: Encoded, shape: Shape = PLAIN) -> Any:
 
 def _exact_json(value: Any, shape: Shape) -> bytes | None:
     try:
-        text = json.dumps(shape.dump(value), separators=(",", ":"), allow_nan=False)
+        text = _to_json(shape.dump(value))
         if not shape.is_certain and shape.load(json.loads(text)) != value:
             return None
     except (NotExact, ValueError, TypeError, AttributeError, RecursionError):

@@ -29,6 +29,7 @@ MESSAGE_BYTES_MAX: Final = 100_000  # a packet must fit into a socket's buffer
 _ANSWER_S: Final = 30.0
 _WRITTEN: Final = b"."
 _THREADS: Final = 4
+_LOOK_S: Final = 1.0
 
 
 class Courier:
@@ -40,14 +41,21 @@ class Courier:
         params = {"Bucket": bucket, "Key": "key"}
         url = urlsplit(s3.generate_presigned_url("put_object", Params=params))
         self.credentials = _frozen(connection)
+        self._looked_s = time.monotonic()
         self._sending, receiving = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._sending.settimeout(_ANSWER_S)
         with receiving:
             if os.fork() == 0:
                 _serve(receiving, url, str(s3.meta.region_name), self.credentials)
 
+    @property
+    def is_due_for_a_look(self) -> bool:
+        """Whether it is time to ask `is_good_for` again: a look costs more than a job should."""
+        return time.monotonic() > self._looked_s + _LOOK_S
+
     def is_good_for(self, connection: Connection) -> bool:
         """Whether it lives, with credentials that last; new ones are asked for when it is time."""
+        self._looked_s = time.monotonic()
         poll = select.poll()
         poll.register(self._sending, 0)
         return not poll.poll(0) and _frozen(connection) == self.credentials

@@ -19,36 +19,45 @@ AHEAD: Final = 64
 AHEAD_BYTES: Final = 1 << 18
 
 _objects: OrderedDict[str, bytes] = OrderedDict()
-_decoded: dict[tuple[str, int], Any] = {}
+"""Whole objects; an empty one stands for one that is too large to keep."""
+_decoded: dict[int, Any] = {}
+"""Items by child, for the span that was staged last."""
+_staged: tuple[str, range] = ("", range(0))
+
+
+def is_staged(url: str, index: int) -> bool:
+    """Whether `stage` has been called for this child, or for one a little before it."""
+    return _staged[0] == url and index in _staged[1]
 
 
 def stage(connection: Connection, url: str, index: int, shape: Shape) -> None:
-    """Before a fork: have the object at `url` in memory, and the items of child `index`."""
-    if (url, index) in _decoded:
-        return
+    """Before a fork: have the object at `url` in memory, and the items of the next children."""
+    global _staged
+    _decoded.clear()
+    _staged = (url, range(index, index + AHEAD))
     whole = _objects.get(url)
     if whole is None:
-        whole = bucket.get(connection, url)
+        whole = bucket.get_if_small(connection, url, KEPT_BYTES) or b""
         _keep(url, whole)
     # A dataclass's constructor, or a pickle, is the user's code: that runs in the child alone.
     if whole.startswith(bundle.MAGIC) and shape.is_certain:
-        _decode_ahead(url, whole, index, shape)
+        _decode_ahead(whole, shape)
 
 
-def _decode_ahead(url: str, whole: bytes, first: int, shape: Shape) -> None:
-    _decoded.clear()
+def _decode_ahead(whole: bytes, shape: Shape) -> None:
     size = 0
-    for index in range(first, min(first + AHEAD, bundle.size_of(whole))):
+    for index in _staged[1]:
+        if index >= bundle.size_of(whole):
+            return
         chunk = bundle.chunk_of(whole, index)
         size += len(chunk.data)
-        if chunk.kind != codec.JSON or size > AHEAD_BYTES:
+        if size > AHEAD_BYTES:
             return
-        _decoded[url, index] = codec.decode(chunk, shape)
+        if chunk.kind == codec.JSON:
+            _decoded[index] = codec.decode(chunk, shape)
 
 
 def _keep(url: str, data: bytes) -> None:
-    if len(data) > KEPT_BYTES:
-        return
     _objects[url] = data
     while sum(map(len, _objects.values())) > KEPT_BYTES:
         _objects.popitem(last=False)
@@ -56,11 +65,10 @@ def _keep(url: str, data: bytes) -> None:
 
 def items(connection: Connection, url: str, index: int, shape: Shape) -> Any:
     """The items of a map's child."""
-    decoded = _decoded.get((url, index))
-    if decoded is not None:
-        return decoded
+    if is_staged(url, index) and index in _decoded:
+        return _decoded[index]
     whole = _objects.get(url)
-    if whole is not None:
+    if whole:
         return codec.decode(bundle.chunk_of(whole, index), shape)
     slot = bundle.read_slot(bucket.get(connection, url, bundle.slot_span(index)))
     return codec.decode(bundle.read_chunk(bucket.get(connection, url, slot)), shape)
@@ -68,5 +76,4 @@ def items(connection: Connection, url: str, index: int, shape: Shape) -> Any:
 
 def call(connection: Connection, url: str) -> bytes:
     """The payload of a single call."""
-    whole = _objects.get(url)
-    return bucket.get(connection, url) if whole is None else whole
+    return _objects.get(url) or bucket.get(connection, url)

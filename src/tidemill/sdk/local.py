@@ -156,9 +156,10 @@ def local(*arguments: str) -> Iterator[LocalServer]:
     folder = Path(tempfile.mkdtemp(prefix="tidemill-"))
     server = LocalServer(folder / "data", arguments)
     try:
-        yield server.start()
-    finally:
+        server.start()
         try:
-            server.stop()
+            yield server
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

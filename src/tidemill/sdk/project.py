@@ -43,8 +43,9 @@ class Project:
         if self.image:
             return {}
         inherited = {name: os.environ[name] for name in _INHERITED if os.environ.get(name)}
-        paths = os.pathsep.join(_project_paths())
-        own = {DIRECTORY_VARIABLE: str(Path.cwd())}
+        folder = str(Path.cwd())
+        paths = os.pathsep.join(_project_paths(tuple(sys.path), folder))
+        own = {DIRECTORY_VARIABLE: folder}
         return inherited | own | ({"PYTHONPATH": paths} if paths else {})
 
 
@@ -82,11 +83,12 @@ def _of_table(path: Path, table: dict[str, Any]) -> Project:
     return Project(**{name: value for name, value in settings.items() if name in known})
 
 
-def _project_paths() -> list[str]:
+@lru_cache(maxsize=16)
+def _project_paths(paths: tuple[str, ...], folder: str) -> list[str]:
     """`sys.path` without the interpreter's own folders, absolute."""
     own = {os.path.realpath(path) for path in sysconfig.get_paths().values()}
     own |= {os.path.realpath(path) for path in _interpreter_paths()}
-    absolute = dict.fromkeys(str(Path(path).absolute()) for path in sys.path)
+    absolute = dict.fromkeys(str(Path(folder, path)) for path in paths)
     return [path for path in absolute if os.path.realpath(path) not in own]
 
 

@@ -89,27 +89,37 @@ def stage(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     Never raises: what could not be made ready here, the child does itself, and reports.
     """
     try:
-        _stage_credentials(environment)
-        _stage(Task.of(argv, environment))
+        task = Task.of(argv, environment)
+        courier = _couriers.get(bucket.split(task.results)[0])
+        is_inline = task.inputs.startswith(payload.INLINE)
+        if not is_inline and not kept.is_staged(task.inputs, task.index):
+            _stage_credentials(environment)
+            _stage_inputs(task)
+        if courier is None or courier.is_due_for_a_look:
+            _stage_credentials(environment)
+            _stage_courier(task, courier)
     except Exception:  # noqa: BLE001 - see above
         return
 
 
-def _stage(task: Task) -> None:
+def _stage_inputs(task: Task) -> None:
     connection = client.current()
-    name = bucket.split(task.results)[0]
-    courier = _couriers.get(name)
     try:
-        if not task.inputs.startswith(payload.INLINE):
-            kept.stage(connection, task.inputs, task.index, _job(task.reference).item_shape)
+        kept.stage(connection, task.inputs, task.index, _job(task.reference).item_shape)
     finally:
         # A connection that parent and child shared would mix up their answers.
         connection.client("s3").close()
-    if courier is None or not courier.is_good_for(connection):
-        if courier is not None:
-            courier.close()
-        _couriers[name] = Courier(connection, name)
-        _settle()
+
+
+def _stage_courier(task: Task, courier: Courier | None) -> None:
+    connection = client.current()
+    if courier is not None and courier.is_good_for(connection):
+        return
+    if courier is not None:
+        courier.close()
+    name = bucket.split(task.results)[0]
+    _couriers[name] = Courier(connection, name)
+    _settle()
 
 
 def _stage_credentials(environment: Mapping[str, str]) -> None:
