@@ -22,6 +22,9 @@ ATTEMPT: Final = "TIDEMILL_ATTEMPT"
 WARM: Final = "TIDEMILL_WARM"
 """In the environment of every warm interpreter, and so of its forks: the folder's mark."""
 WAIT_S: Final = 30.0
+SETTLE_S: Final = 0.02
+"""A process that is becoming another program shows no environment for a moment, so what seems to
+be nobody's is looked at again after this."""
 
 
 class GhostError(Exception):
@@ -37,7 +40,11 @@ def lay(past: Past) -> int:
         return 0
     killed: set[int] = set()
     deadline = time.monotonic() + WAIT_S
-    while ghosts := _ghosts(past, past.head.mark, past.spawned):
+    is_settled = False
+    while True:
+        ghosts = _ghosts(past, past.head.mark, past.spawned)
+        if not ghosts and is_settled:
+            return len(killed)
         if time.monotonic() > deadline:
             raise GhostError(
                 f"the processes {sorted(ghosts)} of a runner that died can't be ended; "
@@ -46,8 +53,8 @@ def lay(past: Past) -> int:
         for pid in ghosts:
             _kill(pid)
         killed |= ghosts
-        time.sleep(0.005)
-    return len(killed)
+        is_settled = not ghosts
+        time.sleep(0.005 if ghosts else SETTLE_S)
 
 
 def _ghosts(past: Past, mark: str, spawned: Mapping[str, Spawned]) -> set[int]:

@@ -14,14 +14,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidemill.engines.process import memory, proc
-from tidemill.engines.process.ghost import ATTEMPT, WARM
 from tidemill.engines.process.journal import Entry, Head, Intent, Journal, Settled, Spawned
+from tidemill.engines.process.orphan import Orphans
 from tidemill.engines.process.outbox import Outbox
 from tidemill.engines.process.poll import Poll, Timer
 from tidemill.engines.process.pool import Pools
 from tidemill.engines.process.protocol import Ended, Exited, Lost, Order
 from tidemill.engines.process.reaper import Death, Reaper
-from tidemill.engines.process.run import Run, kill
+from tidemill.engines.process.run import Run
 from tidemill.engines.process.spawn import Spawner, SpawnError
 from tidemill.engines.process.warm import WarmPool
 from tidemill.platform.log_writer import LogWriter
@@ -53,11 +53,13 @@ class Supervisor:
         self._warm = WarmPool(poll, spawner, self, head.mark)
         self._runs: dict[str, Run] = {}
         self._by_pid: dict[int, Run] = {}
+        self._orphans = Orphans(
+            poll, self._reaper, self._runs, self._by_pid, self._is_own, head.mark
+        )
         self._ended = ended
         self._taken: list[Run] = []
         self._entries: list[Entry] = []
         self._new_ends: list[Ended] = []
-        self._inherited: dict[int, Run | None] = {}
         self._look_timer: Timer | None = None
         self._retry_timer: Timer | None = None
 
@@ -146,13 +148,13 @@ class Supervisor:
     def exited(self, run: Run, status: int, cpu_s: float, memory_peak_bytes: int) -> None:
         """A warm interpreter has reaped the attempt's process."""
         self._remove(run)
-        self._sweep()
+        self._orphans.sweep()
         self._finish(run, status, cpu_s, memory_peak_bytes)
 
     def vanished(self, run: Run) -> None:
         """The warm interpreter died, and with it the knowledge of what became of the attempt."""
         self._remove(run)
-        self._sweep(lost_forks=True)
+        self._orphans.sweep(lost_forks=True)
         self._close(run)
         reason = "The interpreter that it was forked from died."
         self._end(Lost(run.order.attempt_id, _now_ms(), reason))
@@ -266,13 +268,9 @@ class Supervisor:
             if run is not None:
                 self._remove(run)
                 found.append((run, death))
-            elif death.pid in self._inherited:
-                heir = self._inherited.pop(death.pid)
-                if heir is not None:
-                    heir.adopted.discard(death.pid)
-            else:
+            elif not self._orphans.reaped(death.pid):
                 others.append(death.pid)
-        self._sweep()
+        self._orphans.sweep()
         for run, (_, status, usage) in found:
             cpu_s = usage.ru_utime + usage.ru_stime
             self._finish(run, status, cpu_s, usage.ru_maxrss * 1024)
@@ -286,30 +284,8 @@ class Supervisor:
             run.kill_timer.cancel()
         run.kill_adopted()
 
-    def _sweep(self, *, lost_forks: bool = False) -> None:
-        """Find out whose orphans the runner has inherited, and kill those of ended attempts.
-
-        With `lost_forks` also forks of a warm interpreter that died before it had named them.
-        """
-        for pid in self._reaper.inherited(self._is_known):
-            entry = proc.stat(pid)
-            if entry is None:
-                continue
-            attempt_id = proc.marker(pid, ATTEMPT)
-            if attempt_id is not None:
-                run = self._runs.get(attempt_id)
-            else:
-                run = self._by_pid.get(entry.session)
-            if run is not None:
-                run.adopted.add(pid)
-            elif attempt_id is not None or (
-                lost_forks and proc.marker(pid, WARM) == self.head.mark
-            ):
-                kill(pid)
-            self._inherited[pid] = run
-
-    def _is_known(self, pid: int) -> bool:
-        return pid in self._by_pid or pid in self._inherited or self._warm.owns(pid)
+    def _is_own(self, pid: int) -> bool:
+        return pid in self._by_pid or self._warm.owns(pid)
 
     def _finish(self, run: Run, status: int, cpu_s: float, memory_peak_bytes: int) -> None:
         now_ms = _now_ms()
