@@ -11,15 +11,15 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
-from batch_world import World, finished, plain, remembered
+from batch_world import World, finished, remembered
 
 from tidemill.platform.engine import Exited, Lost, Observation, Started
 from tidemill.services.batch import event, store
-from tidemill.services.batch.array import ArrayJob
 from tidemill.services.batch.command import (
     CancelJob,
+    Change,
     DependencyType,
     NodeGroup,
     Nodes,
@@ -39,17 +39,28 @@ from tidemill.services.batch.error import Refused
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.state import ARRAY, WORK, State
 
-VCPUS = 6
+VCPUS = {"local": 6, "spare": 3}
+CREDITS = 40
+FOR_EVER = 100_000
+DEMANDS = [(), (), (), (("licence", 1),), (("credit", 1), ("licence", 1)), (("credit", 2),)]
 TERMINAL = (State.SUCCEEDED, State.FAILED)
+
+
+class Demand(NamedTuple):
+    """The room that an attempt needs, and where."""
+
+    pool: str
+    milli: int
 
 
 class Engine:
     """What runs on the machine, and what its runner's journal says; it survives the server."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, *, look_ahead: bool) -> None:
         self.random = random
-        self.held: dict[str, int] = {}
-        self.running: dict[str, int] = {}
+        self.look_ahead = look_ahead
+        self.held: dict[str, Demand] = {}
+        self.running: dict[str, Demand] = {}
         self.ended: dict[str, Observation] = {}
         self.stopping: set[str] = set()
         self.runs: Counter[str] = Counter()
@@ -59,7 +70,7 @@ class Engine:
     def perform(self, effect: Any, at_ms: int) -> None:
         match effect:
             case StartAttempt(attempt_id=attempt_id):
-                self._start(attempt_id, _milli(effect), at_ms)
+                self._start(attempt_id, _demand(effect), at_ms)
             case StopAttempt(attempt_id=attempt_id):
                 self._stop(attempt_id, at_ms)
             case RecoverAttempt(attempt_id=attempt_id):
@@ -72,12 +83,12 @@ class Engine:
             case _:
                 pass
 
-    def _start(self, attempt_id: str, milli: int, at_ms: int) -> None:
+    def _start(self, attempt_id: str, demand: Demand, at_ms: int) -> None:
         assert attempt_id not in self.settled, f"{attempt_id} is started after its recorded end"
         if attempt_id in self.held or attempt_id in self.running or attempt_id in self.ended:
             self._report_again(attempt_id, at_ms)
         else:
-            self.held[attempt_id] = milli
+            self.held[attempt_id] = demand
 
     def _stop(self, attempt_id: str, at_ms: int) -> None:
         if attempt_id in self.held:
@@ -101,11 +112,25 @@ class Engine:
         self.reports.append(report)
 
     def begin_one(self, at_ms: int) -> None:
-        if self.held:
-            attempt_id = self.random.choice(list(self.held))
+        attempt_id = self._next()
+        if attempt_id is not None:
             self.running[attempt_id] = self.held.pop(attempt_id)
             self.runs[attempt_id] += 1
             self.reports.append(Started(attempt_id=attempt_id, at_ms=at_ms))
+
+    def _next(self) -> str | None:
+        """Any that is held; with look-ahead the first of its pool, when there is room for it."""
+        if not self.held:
+            return None
+        if not self.look_ahead:
+            return self.random.choice(list(self.held))
+        pool = self.random.choice(sorted({each.pool for each in self.held.values()}))
+        first = next(name for name, demand in self.held.items() if demand.pool == pool)
+        fits = self.in_use(pool) + self.held[first].milli <= VCPUS[pool] * 1000
+        return first if fits else None
+
+    def in_use(self, pool: str) -> int:
+        return sum(demand.milli for demand in self.running.values() if demand.pool == pool)
 
     def end_one(self, at_ms: int, *, well: bool = False) -> None:
         if not self.running:
@@ -133,14 +158,50 @@ class Simulation:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
-        self.world = World(vcpus=VCPUS)
-        self.engine = Engine(self.random)
+        look_ahead = seed % 2 == 1
+        self.world = World(vcpus=VCPUS["local"], look_ahead=look_ahead)
+        self.engine = Engine(self.random, look_ahead=look_ahead)
         self.pending: list[Any] = []
         self.acknowledged: set[str] = set()
         self.ends: dict[str, str] = {}
         self.told: dict[str, list[State]] = {}
         self.submissions: dict[str, SubmitJob] = {}
         self._number = 0
+        self.furnish()
+
+    def furnish(self) -> None:
+        """A second environment, a fair-share queue that uses both, and things to run out of."""
+        change = self.world.change
+        change(
+            "CreateComputeEnvironment",
+            computeEnvironmentName="spare",
+            type="MANAGED",
+            computeResources={"type": "EC2", "minvCpus": 0, "maxvCpus": VCPUS["spare"]},
+        )
+        policy = change("CreateSchedulingPolicy", name="fair", fairsharePolicy={})
+        order = [
+            {"order": number, "computeEnvironment": name}
+            for number, name in enumerate(("spare", "local"))
+        ]
+        action = {"state": "RUNNABLE", "action": "CANCEL", "maxTimeSeconds": 600}
+        change(
+            "CreateJobQueue",
+            jobQueueName="urgent",
+            priority=9,
+            computeEnvironmentOrder=order,
+            schedulingPolicyArn=policy["arn"],
+            jobStateTimeLimitActions=[{**action, "reason": "CAPACITY"}],
+        )
+        for name, kind, quantity in (
+            ("licence", "REPLENISHABLE", 2),
+            ("credit", "NON_REPLENISHABLE", CREDITS),
+        ):
+            change(
+                "CreateConsumableResource",
+                consumableResourceName=name,
+                resourceType=kind,
+                totalQuantity=quantity,
+            )
 
     def live(self, steps: int) -> None:
         """Take random steps, checking after each; then let everything come to its end."""
@@ -214,7 +275,9 @@ class Simulation:
             milli = count * 1000
         return self.world.submission(
             job_id=job_id,
-            request=Request(milli, 512),
+            request=Request(milli, 512, 0, random.choice(DEMANDS)),
+            queue=random.choice(["default", "default", "urgent"]),
+            share=random.choice(["a", "b"]),
             after=random.sample(known, min(len(known), random.choice([0, 0, 1, 2]))),
             pairs_of=self._arrays_like(members.get("array_size")),
             sequential=kind == "array" and random.random() < 0.2,
@@ -264,7 +327,7 @@ class Simulation:
             self.engine.reports += twice
 
     def pass_time(self) -> None:
-        self.world.ms += self.random.choice([1, 50, 5_000, 61_000])
+        self.world.ms += self.random.choice([1, 50, 5_000, 61_000, 601_000])
         self.handle()
 
     def die_after_commit(self) -> None:
@@ -286,7 +349,9 @@ class Simulation:
         self.engine.die(self.now_ms)
 
     def come_to_rest(self) -> None:
-        """Nothing is asked any more: all that was taken in must end."""
+        """Nothing is asked any more, and credit is given: all that was taken in must end."""
+        more = {"consumableResource": "credit", "operation": "SET", "quantity": FOR_EVER}
+        self.handle(Change(operation="UpdateConsumableResource", params=more, new_id=""))
         for _ in range(2_000):
             self.perform()
             self.engine.begin_one(self.now_ms)
@@ -323,9 +388,14 @@ class Simulation:
         assert not twice, f"{twice} ran twice"
 
     def check_room(self) -> None:
-        use = self.world.core.scheduler.environment_use("local")
-        assert use.cpu_milli <= VCPUS * 1000, f"{use} is more than there is"
-        assert sum(self.engine.running.values()) <= VCPUS * 1000, "the engine runs too much"
+        scheduler = self.world.core.scheduler
+        for pool, vcpus in VCPUS.items():
+            use = scheduler.environment_use(pool)
+            assert use.cpu_milli <= vcpus * 1000, f"{pool}: {use} is more than there is"
+            assert self.engine.in_use(pool) <= vcpus * 1000, f"{pool}: too much runs"
+        consumables = self.world.core.registry.resources.consumables
+        for name, each in consumables.items():
+            assert scheduler.consumable_in_use(name) <= each.total, f"{name}: too much is held"
 
     def check_rows(self) -> None:
         rows = self.world.database.connection.execute(
@@ -385,15 +455,20 @@ class Simulation:
         for mine, restored in zip(before, after, strict=True):
             assert mine == restored, _difference(mine, restored)
 
-    @staticmethod
-    def line(core: Any) -> Any:
-        use = core.scheduler.environment_use("local")
+    def line(self, core: Any) -> Any:
+        """What holds room, what waits for some, and what is left of what runs out."""
+        scheduler = core.scheduler
+        uses = [scheduler.environment_use(pool) for pool in VCPUS]
+        room = [
+            use.running + use.ahead if self.engine.look_ahead else use.cpu_milli for use in uses
+        ]
         waiting = {
-            job.id: plain(job.ready) if isinstance(job, ArrayJob) else None
-            for job in core.book.jobs.values()
-            if job.state is State.RUNNABLE or (isinstance(job, ArrayJob) and job.ready)
+            queue: sorted(str(each) for each in scheduler.front(queue, self.world.now, 10_000))
+            for queue in ("default", "urgent")
         }
-        return use.cpu_milli, use.memory_mib, waiting
+        totals = {name: each.total for name, each in core.registry.resources.consumables.items()}
+        held = {name: scheduler.consumable_in_use(name) for name in totals}
+        return room, waiting, totals, held
 
     def check_dependencies(self, command: SubmitJob) -> None:
         """What succeeded had what it depends on succeed before."""
@@ -410,8 +485,9 @@ class Simulation:
                     assert self.world.state(its) == "SUCCEEDED", f"{mine} after {its}"
 
 
-def _milli(order: StartAttempt) -> int:
-    return 1000 if order.spec.nodes is not None else order.spec.request.cpu_milli
+def _demand(order: StartAttempt) -> Demand:
+    spec = order.spec
+    return Demand(order.environment, 1000 if spec.nodes is not None else spec.request.cpu_milli)
 
 
 def _difference(mine: Any, restored: Any) -> str:

@@ -74,8 +74,11 @@ class Database:
 class World:
     """A core and what is durable of it; `restart` forgets all but that."""
 
-    def __init__(self, vcpus: int = 8, memory_mib: int = 65_536) -> None:
-        self.offers = {"process": Offer(cpu_milli=vcpus * 1000, memory_mib=memory_mib)}
+    def __init__(
+        self, vcpus: int = 8, memory_mib: int = 65_536, *, look_ahead: bool = False
+    ) -> None:
+        offer = Offer(cpu_milli=vcpus * 1000, memory_mib=memory_mib, look_ahead=look_ahead)
+        self.offers = {"process": offer}
         self.database = Database()
         self.ms = 0
         self.effects: list[Any] = []

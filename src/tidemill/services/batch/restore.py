@@ -20,11 +20,15 @@ from tidemill.services.batch.job import Running, Starting, Stop, UnderWay, Unit
 from tidemill.services.batch.multinode import MultiNodeJob, Node
 from tidemill.services.batch.progress import Progress
 from tidemill.services.batch.state import State
-from tidemill.services.batch.store import ActiveJob, ActivePart
+from tidemill.services.batch.store import ActiveJob
 
 
 def restore(book: Book, specs: SpecCache, rows: Iterable[ActiveJob], now: Now) -> None:
-    """Take up every active job, in the order of submission."""
+    """Take up every active job, in the order of submission.
+
+    What was seen running has its room before what may still wait in its engine for some.
+    """
+    under_way: list[Unit] = []
     for row in rows:
         found = after_restart(book.jobs, row.dependencies)
         job = intake.make(row.id, row.seq, specs.shared(row.spec), row.array_size, found)
@@ -32,11 +36,16 @@ def restore(book: Book, specs: SpecCache, rows: Iterable[ActiveJob], now: Now) -
         job.state = row.state
         _restore_unit(job, row.started_ms, row.progress)
         if isinstance(job, ArrayJob):
-            _restore_children(book, job, row, now)
-        elif isinstance(job, MultiNodeJob):
-            _restore_nodes(book, job, row, now)
-        else:
-            _take_up(book, job, now)
+            under_way += _restore_children(book, job, row)
+            continue
+        if isinstance(job, MultiNodeJob):
+            _restore_nodes(job, row)
+        if isinstance(job.phase, UnderWay):
+            under_way.append(job)
+        elif job.state is State.RUNNABLE:
+            book.line_up(job)
+    for unit in sorted(under_way, key=lambda unit: not isinstance(unit.phase, Running)):
+        _take_up(book, unit, now)
 
 
 def _restore_unit(unit: Unit, started_ms: int | None, stored: Progress) -> None:
@@ -55,7 +64,8 @@ def _stop_of(stored: Progress) -> Stop | None:
     return Stop(stored.stop, stored.status_reason or "") if stored.stop is not None else None
 
 
-def _restore_children(book: Book, array: ArrayJob, row: ActiveJob, now: Now) -> None:
+def _restore_children(book: Book, array: ArrayJob, row: ActiveJob) -> list[Unit]:
+    """Put the children where they belong; those under way are returned."""
     array.stop = _stop_of(row.progress)
     for first, last, state in row.ended:
         array.held.take_range(first, last)
@@ -70,48 +80,41 @@ def _restore_children(book: Book, array: ArrayJob, row: ActiveJob, now: Now) -> 
         _restore_unit(child, part.started_ms, part.progress)
         if part.state is State.RUNNABLE:
             array.ready.add(part.index)
-        else:
-            _take_up(book, child, now)
     for first, last in release.free_children(book, array):
         array.held.take_range(first, last)
         array.ready.add_range(first, last)
     if array.ready:
         book.line_up(array)
+    return [each for each in array.children.values() if isinstance(each.phase, UnderWay)]
 
 
-def _restore_nodes(book: Book, job: MultiNodeJob, row: ActiveJob, now: Now) -> None:
+def _restore_nodes(job: MultiNodeJob, row: ActiveJob) -> None:
     job.main_address = row.progress.address or ""
     job.result = progress.result_of(row.progress)
     for part in row.parts:
-        node = job.nodes[part.index] = _restore_node(job, part)
-        _ask_again(book, node)
-    _take_up(book, job, now)
-
-
-def _restore_node(job: MultiNodeJob, part: ActivePart) -> Node:
-    node = Node(cluster=job, index=part.index, state=part.state)
-    _restore_unit(node, part.started_ms, part.progress)
-    return node
+        node = job.nodes[part.index] = Node(cluster=job, index=part.index, state=part.state)
+        _restore_unit(node, part.started_ms, part.progress)
 
 
 def _take_up(book: Book, unit: Unit, now: Now) -> None:
-    """Line up what waits for room; let what is under way have its room, and ask after it."""
+    """Let what is under way have its room and its deadline, and ask after it."""
     phase, job = unit.phase, unit.job
-    if isinstance(phase, UnderWay):
-        spec = job.spec
-        book.scheduler.occupy(
-            unit.key, spec.queue, phase.environment, spec.request, spec.share, now
-        )
-        if not isinstance(job, MultiNodeJob) or job.result is None:
-            lifecycle.set_deadline(book, unit, now)
+    assert isinstance(phase, UnderWay)
+    spec = job.spec
+    book.scheduler.occupy(unit.key, spec.queue, phase.environment, spec.request, spec.share, now)
+    if not isinstance(job, MultiNodeJob):
+        lifecycle.set_deadline(book, unit, now)
         _ask_again(book, unit)
-    elif unit.state is State.RUNNABLE:
-        book.line_up(job)
+        return
+    if job.result is None:
+        lifecycle.set_deadline(book, job, now)
+    for node in job.nodes.values():
+        _ask_again(book, node)
 
 
 def _ask_again(book: Book, unit: Unit) -> None:
     phase = unit.phase
-    if not isinstance(phase, UnderWay) or isinstance(unit, MultiNodeJob):
+    if not isinstance(phase, UnderWay):
         return
     if isinstance(phase, Starting):
         book.effects.append(start_of(unit))
