@@ -25,6 +25,13 @@ class TestProcessEngine(EngineSuite):
     def make_engine(self, folder: Path) -> ProcessEngine:
         return ProcessEngine(folder / "runner", folder / "logs")
 
+    def test_an_attempt_without_a_command_fails_alone(self, lab: Lab, scratch: Path) -> None:
+        other = lab.shell(_until(scratch / "go"))
+        lab.start(other, job := lab.attempt())
+        assert lab.exited(job).reason.startswith("CannotStartContainerError: it names no command")
+        (scratch / "go").touch()
+        assert lab.exited(other).exit_code == 0
+
     def test_the_whole_process_group_is_stopped(self, lab: Lab, scratch: Path) -> None:
         job = lab.shell(f"sh -c '{_note(scratch, 'child')}; sleep 60' & {_note(scratch)}; wait")
         lab.start(job)
@@ -192,7 +199,7 @@ class TestProcessEngine(EngineSuite):
         ran = (scratch / "ran").read_text().split()
         assert len(ran) == len(set(ran))
         done = [str(i) for i, end in enumerate(ends) if isinstance(end, Exited)]
-        assert set(done) <= set(ran)
+        assert set(done) <= set(ran), [ends[int(i)] for i in set(done) - set(ran)]
         assert len(jobs) - len(done) <= 3 * 20
 
     def test_an_innocent_process_outlives_a_runner_that_knew_its_pid(

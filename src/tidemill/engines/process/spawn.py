@@ -50,6 +50,8 @@ class Spawner:
 
     def spawn(self, order: Order, output: int) -> int:
         """Start the attempt with its output going to `output`; the pid. Raises `SpawnError`."""
+        if not order.command:
+            raise SpawnError("it names no command, and no image is run here that would have one")
         environment = self.environment(order)
         self._enter(order)
         program = self._find(order.command[0], environment["PATH"])
