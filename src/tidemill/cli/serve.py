@@ -29,6 +29,7 @@ DATA_OPTION = click.option(
 @click.option("--account", metavar="ID", default="000000000000", show_default=True)
 @click.option("--region", metavar="NAME", default="us-east-1", show_default=True)
 @click.option("--keep", metavar="DAYS", type=float, default=7.0, show_default=True)
+@click.option("--floor-mib", type=click.IntRange(0), default=256, hidden=True)
 @click.option("--ready-fd", type=int, hidden=True)
 def serve(data: Path | None, keep: float, ready_fd: int | None, **options: Any) -> None:
     """Serve until stopped. Running jobs go on when the server stops, and when it dies."""
@@ -47,12 +48,12 @@ def serve(data: Path | None, keep: float, ready_fd: int | None, **options: Any) 
 @click.option("--jobs", is_flag=True, help="End every running job too, and the runner.")
 def stop(data: Path | None, jobs: bool) -> None:
     """Stop the server; jobs go on unless --jobs is given."""
-    from tidemill.cli.administration import call, instance_of
+    from tidemill.cli.administration import call, instance_of, is_running
 
     instance = instance_of(data)
     call(data, "stop", {"jobs": jobs})
     deadline = time.monotonic() + STOP_S
-    while instance.is_alive():
+    while is_running(data, instance):
         if time.monotonic() > deadline:
             raise click.ClickException(
                 f"The server (process {instance.pid}) still runs after {STOP_S:g} s."

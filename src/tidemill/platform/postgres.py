@@ -58,8 +58,9 @@ _BOOTSTRAP_LOCK: Final = 0x74696465_6D696C6C  # "tidemill": two servers may begi
 class PostgresStore:
     """A `Store` in the database that `url` names; `on_lost` is told when another server leads.
 
-    With `wait_for_lease` it is a standby: `open` returns once the leader has gone. Without, it
-    raises while there is a leader.
+    With `wait_for_lease` it is a standby: `open` returns once the leader has gone, and
+    `on_standby` is told once who leads, when there is one to wait for. Without, it raises while
+    there is a leader.
     """
 
     def __init__(
@@ -69,12 +70,14 @@ class PostgresStore:
         wait_for_lease: bool = False,
         lease_ms: int = LEASE_MS,
         on_lost: Callable[[StoreError], None] | None = None,
+        on_standby: Callable[[str], None] | None = None,
     ) -> None:
         self._url = url
         self._place = _place(url)
         self._wait_for_lease = wait_for_lease
         self._lease_ms = lease_ms
         self.on_lost = on_lost
+        self._on_standby = on_standby
         self._epoch = 0
         self._writer: Any = None
         self._readers: Any = None
@@ -136,6 +139,9 @@ class PostgresStore:
                     f"Another Tidemill server ({holder}) leads on {self._place}: stop it, or wait"
                     f" {max(left_ms, 0) // 1000 + 1} s if it has died."
                 )
+            if self._on_standby is not None:
+                self._on_standby(f"{holder} leads on {self._place}")
+                self._on_standby = None
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(freed.wait(), max(left_ms, 0) / 1000 + 0.01)
             freed.clear()

@@ -7,13 +7,18 @@ runner's journal, and `server.json`, by which the command line finds a running s
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tidemill.platform.disk import FLOOR_BYTES
 from tidemill.platform.limit import AWS, LIFTED, Limits
 
 DAY_MS = 86_400_000
+KEEP_DAYS_MAX = 36_500
+REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -42,6 +47,7 @@ class ServerConfig:
     account: str = "000000000000"
     region: str = "us-east-1"
     keep_days: float = 7.0
+    floor_mib: int = FLOOR_BYTES >> 20
 
     def check(self) -> None:
         """Raise `StartError` for what can't be served."""
@@ -52,13 +58,37 @@ class ServerConfig:
             )
         if not (len(self.account) == 12 and self.account.isdigit()):
             raise StartError(f"--account must be 12 digits as on AWS, not {self.account!r}.")
-        if self.keep_days <= 0:
-            raise StartError(f"--keep must be more than 0 days, not {self.keep_days:g}.")
+        if not REGION.fullmatch(self.region):
+            raise StartError(
+                f"--region must be a name such as us-east-1, of small letters, digits and "
+                f"hyphens, not {self.region!r}."
+            )
+        if not 0 < self.keep_days <= KEEP_DAYS_MAX:
+            raise StartError(
+                f"--keep must be more than 0 days and at most {KEEP_DAYS_MAX:,}, not "
+                f"{self.keep_days:g}."
+            )
+        if self.database is not None and not self.database.startswith(POSTGRES_SCHEMES):
+            raise StartError(
+                "--database takes the URL of a PostgreSQL database, "
+                "postgresql://user:password@host/name; without it, SQLite in the data folder is "
+                "used."
+            )
+
+    @property
+    def database_name(self) -> str:
+        """The PostgreSQL database, without user and password; empty for SQLite."""
+        return (self.database or "").partition("://")[2].rpartition("@")[2]
 
     @property
     def limits_in_force(self) -> Limits:
         """The numbers behind `limits`."""
         return LIFTED if self.limits == "lifted" else AWS
+
+    @property
+    def floor_bytes(self) -> int:
+        """Free disk below which commands that need room are refused."""
+        return self.floor_mib << 20
 
     @property
     def keep_ms(self) -> int:

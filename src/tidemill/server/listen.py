@@ -14,35 +14,10 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from tidemill.server.config import StartError
+from tidemill.server.address import BACKLOG
 
-BACKLOG = 2048
 KEEP_ALIVE_S = 75
 SHUTDOWN_S = 5.0
-
-
-def bind(host: str, port: int) -> socket.socket:
-    """A socket that holds `host:port`, not listening yet; `StartError` when it can't be had."""
-    try:
-        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
-    except socket.gaierror as error:
-        raise StartError(
-            f"--host {host} is no address of this machine: {error.strerror}."
-        ) from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise StartError(
-            f"Port {port} on {host} can't be used ({error.strerror}); stop what listens there or "
-            f"choose another with --port."
-        ) from error
-    return listener
 
 
 class Listener:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-import psutil
-
 from tidemill.services.batch.environment import Offer
 
 RESERVE_MIB = 512
@@ -14,7 +12,7 @@ RESERVE_MIB = 512
 
 def offer_of_this_machine(*, look_ahead: bool) -> Offer:
     """The CPUs that this process may use, and the memory less the reserve."""
-    memory_mib = psutil.virtual_memory().total >> 20
+    memory_mib = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") >> 20
     return Offer(
         cpu_milli=len(os.sched_getaffinity(0)) * 1000,
         memory_mib=memory_mib - min(RESERVE_MIB, memory_mib // 4),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
+import pwd
 import signal
 import sys
 
+from tidemill.platform.engine import EngineError
 from tidemill.platform.store import StoreError
-from tidemill.server.config import ServerConfig, StartError
+from tidemill.server.config import LOOPBACK_HOSTS, ServerConfig, StartError
 from tidemill.server.wiring import Server
+
+FAILED = 70
+"""The exit code of a server that ended itself; EX_SOFTWARE of sysexits.h."""
 
 log = logging.getLogger("tidemill")
 
@@ -31,53 +35,94 @@ def run(config: ServerConfig, *, ready_fd: int | None = None) -> None:
 
 
 async def _serve(config: ServerConfig, ready_fd: int | None) -> None:
-    server = Server(config)
+    server = Server(config, _say_standby)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    try:
-        await server.open(stop)
-    except (StartError, StoreError) as error:
-        await server.close(stop_jobs=False)
-        raise StartError(str(error)) from error
-    _settle_memory()
-    _say_ready(server, ready_fd)
     server.failure.add_done_callback(lambda _: stop.set())
-    await stop.wait()
-    if server.failure.done():
-        # Memory is ahead of what is durable: nothing more may be said or done from it.
-        log.critical("The server stops: %s", server.failure.result())
-        os._exit(70)
+    if await _open(server, stop):
+        _say_ready(server, ready_fd)
+        await stop.wait()
+    _end_if_failed(server)
     running = server.running_jobs
     stop_jobs = server.jobs_stop_too
     await server.close(stop_jobs=stop_jobs)
     _say_goodbye(running, stop_jobs)
 
 
-def _settle_memory() -> None:
-    """What was loaded at the start stays for good: keep the collector from walking it again."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+async def _open(server: Server, stop: asyncio.Event) -> bool:
+    """Whether the server stands; False when it was asked to stop before."""
+    opening = asyncio.create_task(server.open(stop))
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((opening, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        opening.cancel()
+    stopping.cancel()
+    try:
+        await opening
+    except asyncio.CancelledError:
+        return False
+    except (StartError, StoreError, EngineError, OSError) as error:
+        await server.close(stop_jobs=False)
+        raise StartError(_sentence(error)) from error
+    return True
+
+
+def _sentence(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    where = f" at {error.filename}" if error.filename else ""
+    return f"The server can't start: {error.strerror or error}{where}; mend that, then start again."
+
+
+def _end_if_failed(server: Server) -> None:
+    """Memory is ahead of what is durable then: nothing more may be said or done from it."""
+    if server.failure.done():
+        log.critical("The server ends itself: %s", server.failure.result())
+        os._exit(FAILED)
+
+
+def _say_standby(leader: str) -> None:
+    sys.stderr.write(
+        f"Another server ({leader}) is at work; this one stands by, and takes over when that has "
+        "gone.\n"
+    )
 
 
 def _say_ready(server: Server, ready_fd: int | None) -> None:
-    sys.stderr.write(
-        f"Tidemill serves at {server.endpoint} (data in {server.config.data}).\n"
-        "Jobs run as this user. Ctrl-C stops the server and leaves running jobs running; "
-        "`tidemill stop --jobs` ends both.\n"
-    )
+    config = server.config
+    lines = [f"Tidemill serves at {server.endpoint}, with its data in {config.data}."]
+    if running := server.running_jobs:
+        lines.append(f"{_jobs(running)} on from before.")
+    if config.auth == "off":
+        lines.append("Requests need no signature: whoever reaches the port is served.")
+    elif config.host not in LOOPBACK_HOSTS:
+        lines.append("Requests are signed but not encrypted: beyond a network that you trust, put")
+        lines.append("a proxy with TLS before it.")
+    lines.append(f"Jobs run as the user {_user()}. Ctrl-C stops the server and leaves running jobs")
+    lines.append("running; `tidemill stop --jobs` ends both.")
+    sys.stderr.write("\n".join(lines) + "\n")
     if ready_fd is not None:
         os.write(ready_fd, b"ready\n")
         os.close(ready_fd)
+
+
+def _user() -> str:
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return str(os.geteuid())
+
+
+def _jobs(running: int) -> str:
+    return "1 job runs" if running == 1 else f"{running:,} jobs run"
 
 
 def _say_goodbye(running: int, stop_jobs: bool) -> None:
     if stop_jobs:
         sys.stderr.write("Stopped, and its jobs with it.\n")
     elif running:
-        jobs = "1 job runs" if running == 1 else f"{running} jobs run"
-        sys.stderr.write(f"Stopped. {jobs} on; `tidemill serve` takes them up again.\n")
+        sys.stderr.write(f"Stopped. {_jobs(running)} on; `tidemill serve` takes them up again.\n")
     else:
         sys.stderr.write("Stopped. No job was running.\n")

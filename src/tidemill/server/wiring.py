@@ -7,75 +7,78 @@ accepted last, when everything behind them stands.
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
 import logging
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tidemill.platform.clock import Now, RealClock
+from tidemill.platform import sql
+from tidemill.platform.clock import RealClock
 from tidemill.platform.commit import Committer
-from tidemill.platform.disk import DiskFloor
 from tidemill.platform.feed import Feed
-from tidemill.platform.housekeeping import Duty, Housekeeping
+from tidemill.platform.housekeeping import Housekeeping
 from tidemill.platform.ledger import StoreLedger
-from tidemill.platform.log_reader import LogReader
 from tidemill.platform.retry import Replies
-from tidemill.platform.service import Service
 from tidemill.platform.store import Store
-from tidemill.server import backup, engine, instance
-from tidemill.server.authentication import Authentication
+from tidemill.server import address, backup, engine, instance
 from tidemill.server.config import ServerConfig, StartError
 from tidemill.server.credential import CredentialMaker, load_or_make
-from tidemill.server.gateway import Gateway
-from tidemill.server.http import Application
-from tidemill.server.listen import Listener, bind
 from tidemill.server.own_path import CREDENTIALS_PATH, OwnPaths
-from tidemill.server.spool import Spool
 from tidemill.services.batch import run as batch_run
-from tidemill.services.batch.api import BatchService
 from tidemill.services.batch.name import Names
-from tidemill.services.logs import service as logs
-from tidemill.services.s3 import service as s3
-from tidemill.services.sts.service import Issuer, StsService
+
+if TYPE_CHECKING:
+    from tidemill.server.front import Front
 
 log = logging.getLogger("tidemill")
 
-MIGRATIONS = [*batch_run.MIGRATIONS, *logs.MIGRATIONS, *s3.MIGRATIONS]
-TIDY_PAUSE_MS = 50
-TIDY_EVERY_MS = 60_000
+MIGRATIONS = [
+    *batch_run.MIGRATIONS,
+    *sql.migrations("tidemill.services.logs", "logs"),
+    *sql.migrations("tidemill.services.s3", "s3"),
+]
 
 
 class Server:
-    """A whole server. `open` once, `close` once; `failure` is done when it must stop at once."""
+    """A whole server. `open` once, `close` once; `failure` is done when it must stop at once.
 
-    def __init__(self, config: ServerConfig) -> None:
+    `on_standby` is told who leads when another server does, and this one waits until that has
+    gone.
+    """
+
+    def __init__(self, config: ServerConfig, on_standby: Callable[[str], None]) -> None:
         self.config = config
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.jobs_stop_too = False
         self.endpoint = ""
+        self._on_standby = on_standby
         self._clock = RealClock()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._note = instance.Note(config.data)
+        self._housekeeping: asyncio.Task[None] | None = None
         self._bound: socket.socket | None = None
-        self._listener: Listener | None = None
         self._store: Store | None = None
         self._batch: batch_run.Runtime | None = None
-        self._s3: s3.S3Service | None = None
-        self._logs: logs.LogsService | None = None
+        self._front: Front | None = None
 
     async def open(self, stop: asyncio.Event) -> None:
         """Stand up and answer; `stop` is set when somebody asks the server to end.
 
-        Raises `StartError` or `StoreError`; `close` then takes down what stood already.
+        Raises `StartError`, `StoreError`, `EngineError` or `OSError`; `close` then takes down what
+        stood already.
         """
         config = self.config
         _make_folder(config.data)
-        self._bound = bind(config.host, config.port)
-        self.endpoint = _endpoint(config.host, self._bound)
+        _refuse_second(config)
+        bound = self._bind()
         credentials = CredentialMaker(load_or_make(config.data))
         self._store = store = self._make_store()
         await store.open(MIGRATIONS)
+        if self._bound is None:  # it was a standby
+            bound = self._bind()
         committer = Committer(store)
         committer.failed.add_done_callback(lambda done: self._fail(done.result()))
         feed = Feed(store, committer)
@@ -84,12 +87,28 @@ class Server:
         self._batch = batch = self._make_batch(
             credentials, store, committer, StoreLedger(feed, replies), replies
         )
-        await batch.open()
+        # The runner and our last imports take about as long to start, so they share that time.
+        await asyncio.gather(batch.open(), asyncio.to_thread(_settle))
         assert batch.task is not None
         self._watch(batch.task)
-        services = await self._open_services(credentials, store, committer, batch)
-        self._start(Housekeeping(self._clock, self._duties(feed, replies)).run())
-        await self._listen(credentials, services, stop)
+        self._front = front = self._make_front(credentials, store, committer, batch, stop)
+        await front.open(bound)
+        duties = {
+            "finished jobs": batch.expire,
+            "fair shares": batch.save_shares,
+            "events": feed.sweep,
+            "replies": replies.sweep,
+            **front.duties(),
+        }
+        self._housekeeping = asyncio.create_task(Housekeeping(self._clock, duties).run())
+        self._watch(self._housekeeping)
+        self._note.leave(self._instance())
+        gc.freeze()
+
+    def _bind(self) -> socket.socket:
+        self._bound = bound = address.bind(self.config.host, self.config.port)
+        self.endpoint = address.endpoint(self.config.host, bound)
+        return bound
 
     def _make_store(self) -> Store:
         if self.config.database is None:
@@ -98,7 +117,19 @@ class Server:
             return SqliteStore(self.config.data / backup.DATABASE)
         from tidemill.platform.postgres import PostgresStore
 
-        return PostgresStore(self.config.database, wait_for_lease=True, on_lost=self._fail)
+        return PostgresStore(
+            self.config.database,
+            wait_for_lease=True,
+            on_lost=self._fail,
+            on_standby=self._stand_by,
+        )
+
+    def _stand_by(self, leader: str) -> None:
+        """Leave the port meanwhile: clients are refused at once and turn to the leader."""
+        if self._bound is not None:
+            self._bound.close()
+            self._bound = None
+        self._on_standby(leader)
 
     def _make_batch(
         self,
@@ -134,111 +165,39 @@ class Server:
             keep_s=config.keep_ms // 1000,
         )
 
-    async def _open_services(
+    def _make_front(
         self,
         credentials: CredentialMaker,
         store: Store,
         committer: Committer,
         batch: batch_run.Runtime,
-    ) -> dict[str, Service]:
-        config = self.config
-        self._s3 = objects = s3.S3Service(
-            store,
-            committer,
-            config.data / backup.OBJECTS,
-            self._clock,
-            config.limits_in_force,
-            config.account,
-            config.region,
-        )
-        await objects.open()
-        self._logs = output = logs.LogsService(
-            LogReader(config.data / backup.LOGS),
-            store,
-            committer,
-            self._clock,
-            config.account,
-            config.region,
-            config.keep_ms,
-        )
-        await output.open()
-        parts: list[Service] = [
-            BatchService(batch),
-            objects,
-            output,
-            StsService(config.account, Issuer(self._clock, credentials.issue)),
-        ]
-        return {service.name: service for service in parts}
-
-    def _duties(self, feed: Feed, replies: Replies) -> dict[str, Duty]:
-        assert self._batch is not None
-        output, objects = self._logs, self._s3
-        assert output is not None
-        assert objects is not None
-
-        async def tidy_objects(now: Now) -> int:
-            did = await objects.tidy()
-            return now.mono_ms + (TIDY_PAUSE_MS if did else TIDY_EVERY_MS)
-
-        return {
-            "finished jobs": self._batch.expire,
-            "fair shares": self._batch.save_shares,
-            "events": feed.sweep,
-            "replies": replies.sweep,
-            "objects": tidy_objects,
-            "logs": output.expire,
-        }
-
-    async def _listen(
-        self,
-        credentials: CredentialMaker,
-        services: Mapping[str, Service],
         stop: asyncio.Event,
-    ) -> None:
-        config = self.config
-        assert self._bound is not None
-        assert self._batch is not None
-        spool = Spool(config.data / "spool")
-        spool.open()
-        own_paths = OwnPaths(
-            credentials,
-            self._clock,
-            self._batch.is_active,
-            {"stop": self._stop_operation(stop), "backup": self._backup_operation},
-        )
-        gateway = Gateway(
-            Authentication(credentials, self._clock, config.region, is_open=config.auth == "off"),
-            services,
-            own_paths,
-            DiskFloor(config.data),
-            account=config.account,
-            region=config.region,
-        )
-        self._listener = Listener(Application(gateway, spool), self._bound)
-        await self._listener.open()
-        instance.write(
-            config.data,
-            instance.Instance(
-                pid=os.getpid(),
-                endpoint=self.endpoint,
-                region=config.region,
-                account=config.account,
-            ),
-        )
+    ) -> Front:
+        from tidemill.server.front import Front
 
-    def _stop_operation(self, stop: asyncio.Event) -> Any:
         async def stop_server(params: Mapping[str, Any]) -> Mapping[str, Any]:
             self.jobs_stop_too = bool(params.get("jobs"))
             stop.set()
             return {"runningJobs": self.running_jobs}
 
-        return stop_server
+        async def back_up(params: Mapping[str, Any]) -> Mapping[str, Any]:
+            destination = Path(str(params.get("destination", "")))
+            copied = await backup.back_up(store, self.config.data, destination)
+            return {"files": copied.files, "bytes": copied.size}
 
-    async def _backup_operation(self, params: Mapping[str, Any]) -> Mapping[str, Any]:
-        assert self._store is not None
-        destination = Path(str(params.get("destination", "")))
-        copied = await backup.back_up(self._store, self.config.data, destination)
-        return {"files": copied.files, "bytes": copied.size}
+        own_paths = OwnPaths(
+            credentials, self._clock, batch.is_active, {"stop": stop_server, "backup": back_up}
+        )
+        return Front(self.config, self._clock, store, committer, batch, credentials, own_paths)
+
+    def _instance(self) -> instance.Instance:
+        return instance.Instance(
+            pid=os.getpid(),
+            endpoint=self.endpoint,
+            region=self.config.region,
+            account=self.config.account,
+            database=self.config.database_name,
+        )
 
     @property
     def running_jobs(self) -> int:
@@ -247,27 +206,20 @@ class Server:
 
     async def close(self, *, stop_jobs: bool) -> None:
         """Take everything down, in the order opposite to that in which it was opened."""
-        if self._listener is not None:
-            await self._listener.close()
-            instance.remove(self.config.data)
-        elif self._bound is not None:
+        if self._front is not None:
+            await self._front.stop_listening()
+        if self._bound is not None:
             self._bound.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            await asyncio.gather(self._housekeeping, return_exceptions=True)
         if self._batch is not None:
             await self._batch.close(stop_jobs=stop_jobs)
-        if self._logs is not None:
-            await self._logs.close()
-        if self._s3 is not None:
-            await self._s3.close()
+        if self._front is not None:
+            await self._front.close()
         if self._store is not None:
             await self._store.close()
-
-    def _start(self, coroutine: Any) -> None:
-        task = asyncio.create_task(coroutine)
-        self._tasks.append(task)
-        self._watch(task)
+        self._note.take_away()
 
     def _watch(self, task: asyncio.Task[None]) -> None:
         """An error that ends one of the server's tasks ends the server."""
@@ -297,8 +249,23 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _endpoint(host: str, bound: socket.socket) -> str:
-    """Where clients on this machine reach the server: jobs are given this address."""
-    port = bound.getsockname()[1]
-    reachable = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+def _refuse_second(config: ServerConfig) -> None:
+    """Raise `StartError` when a server has this folder and would not know of this one.
+
+    Two on one PostgreSQL database may share a folder: the database says which of them leads.
+    """
+    other = instance.read(config.data)
+    if other is None or (other.database and other.database == config.database_name):
+        return
+    raise StartError(
+        f"A server (process {other.pid}) runs on the data folder {config.data} already, at "
+        f"{other.endpoint}; use that one, end it with `tidemill stop`, or choose another folder "
+        f"with --data."
+    )
+
+
+def _settle() -> None:
+    """Import what is left; have the collector seldom walk what stays for good."""
+    importlib.import_module("tidemill.server.front")
+    gc.collect()
+    gc.set_threshold(50_000, 20, 50)
