@@ -133,6 +133,11 @@ def test_waiting_has_an_end_and_cancel_ends_the_job(work: ModuleType, tmp_path: 
     assert run.why == "enough"
 
 
+def test_clients_made_at_import_work_in_jobs(work: ModuleType) -> None:
+    clients = importlib.import_module("clients")
+    assert clients.account.map([1, 2, 3]).result(timeout=LONG_S) == ["000000000000"] * 3
+
+
 def test_a_definition_is_reused(server: LocalServer, work: ModuleType) -> None:
     for _ in range(2):
         client.use(server.connection())

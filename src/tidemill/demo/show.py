@@ -36,7 +36,7 @@ def run(output: Path) -> int:
         with _server(console):
             return _render(console, folder)
     except KeyboardInterrupt:
-        console.print("Stopped; `make demo` starts it again.")
+        console.print("Stopped, with every job; run it again to render the site.")
         return INTERRUPTED
     except OSError as error:
         console.print(f"The site can't be written to {folder}: {error.strerror or error}.")

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from tidemill.sdk.client import Connection
 
@@ -70,12 +70,15 @@ class LocalServer:
                 start_new_session=True,
             )
         os.close(writing)
-        try:
-            ready, _, _ = select.select([reading], [], [], READY_S)
-            said = os.read(reading, 4096) if ready else b""
-        finally:
-            os.close(reading)
-        if not said:
+        with os.fdopen(reading, "rb") as said:
+            try:
+                is_ready = _says_something(said)
+            except KeyboardInterrupt:
+                # Only a server that serves can end the runner that it has begun to start.
+                if _says_something(said):
+                    self.stop()
+                raise
+        if not is_ready:
             self.kill()
             raise LocalServerError(f"The server did not start: {self.output()}")
         self._read_keys()
@@ -148,6 +151,12 @@ class LocalServer:
         self._process = None
         if stopping.returncode:
             raise subprocess.CalledProcessError(stopping.returncode, command)
+
+
+def _says_something(pipe: IO[bytes]) -> bool:
+    """Whether anything but the end comes out of the pipe, within the time that a start may take."""
+    ready, _, _ = select.select([pipe], [], [], READY_S)
+    return bool(ready and os.read(pipe.fileno(), 1))
 
 
 @contextlib.contextmanager

@@ -35,6 +35,9 @@ CHECK_SHARE: Final = 0.05
 PACKET_BYTES_MAX: Final = 60_000
 PACKET_RUNS_MAX: Final = 64
 _PER_ATTEMPT: Final = ("AWS_BATCH_", "AWS_CONTAINER_", "TIDEMILL_ATTEMPT")
+# A module may make AWS clients when it is imported: they need the first attempt's credentials then,
+# and those of the attempt that they are used in when they renew them.
+_NOT_WHILE_WARMING: Final = ("AWS_BATCH_", "TIDEMILL_ATTEMPT")
 
 Key = tuple[str, str | None, str, frozenset[tuple[str, str]]]
 
@@ -213,7 +216,7 @@ class WarmPool:
         if len(self._by_pid) >= INTERPRETERS_MAX and not self._make_room():
             return None
         environment = self._spawner.environment(order)
-        for name in [name for name in environment if name.startswith(_PER_ATTEMPT)]:
+        for name in [name for name in environment if name.startswith(_NOT_WHILE_WARMING)]:
             del environment[name]
         environment[WARM] = self._mark
         command = [order.command[0], "-m", HOST, order.command[3]]
