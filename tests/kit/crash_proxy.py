@@ -14,9 +14,9 @@ _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
 class Proxy:
-    """Passes whole requests on, and whole replies back unless `is_cutting`.
+    """Passes whole requests on, and whole replies back until `cut`.
 
-    Then a client's connection is closed instead, once the server has replied or died; `forwarded`
+    From then on a client's connection is closed once the server has replied or died; `forwarded`
     counts the requests that reached the server, and `swallowed` the replies that got no further.
     """
 
@@ -27,6 +27,16 @@ class Proxy:
         self._server = ("127.0.0.1", port)
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.endpoint = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Pass no reply back from now on; count anew."""
+        self.forwarded = threading.Semaphore(0)
+        self.swallowed = threading.Semaphore(0)
+        self.is_cutting = True
+
+    def mend(self) -> None:
+        """Pass all on again."""
+        self.is_cutting = False
 
     def run(self) -> None:
         """Accept until `close`."""
