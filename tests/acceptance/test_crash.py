@@ -240,5 +240,5 @@ def _after_jobs(lab: CrashLab, goal: int) -> None:
     deadline = time.monotonic() + 60
     while lab.witness.read().ended < goal:
         assert time.monotonic() < deadline, f"only {lab.witness.ended} jobs of {goal} have ended"
-        time.sleep(0.002)
+        time.sleep(0.002)  # polls
     lab.pause(0.02)

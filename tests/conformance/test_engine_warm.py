@@ -49,7 +49,7 @@ def leave(code):
 def wait(path):
     pathlib.Path(path + ".up").write_text(f"{os.getpid()} {os.getppid()}")
     while not pathlib.Path(path).exists():
-        time.sleep(0.01)
+        time.sleep(0.01)  # the job's own
 
 def daemon(path):
     if not os.fork():
@@ -57,11 +57,11 @@ def daemon(path):
         pathlib.Path(path).write_text(str(os.getpid()))
         os.execv("/bin/sleep", ["sleep", "60"])
     while not pathlib.Path(path).exists():
-        time.sleep(0.01)
+        time.sleep(0.01)  # the job's own
 
 def hog():
     held = bytearray(200 << 20)
-    time.sleep(60)
+    time.sleep(60)  # the job's own
 """
 
 

@@ -100,4 +100,4 @@ def flaky(counter: str) -> int:
 def forever(mark: str) -> None:
     Path(mark).touch()
     while True:
-        time.sleep(3600)
+        time.sleep(3600)  # the job's own
