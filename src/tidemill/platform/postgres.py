@@ -109,7 +109,16 @@ class PostgresStore:
         self._renewal = asyncio.create_task(self._renew())
 
     async def _connect(self) -> Any:
-        connection = await asyncpg.connect(self._url, server_settings=_settings(), timeout=10)
+        try:
+            connection = await asyncpg.connect(self._url, server_settings=_settings(), timeout=10)
+        except ValueError as error:
+            if isinstance(error, _UNREACHABLE):
+                raise
+            # The error may quote what was taken for a port: part of a password, perhaps.
+            raise StoreError(
+                "The database's URL can't be read: write it as postgresql://user:password@host/name"
+                " with %-signs for special characters."
+            ) from None
         await _teach_types(connection)
         return connection
 
@@ -299,7 +308,10 @@ def _machine() -> str:
 
 def _place(url: str) -> str:
     """How messages name the database: without its password."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the PostgreSQL database"
     return f"the PostgreSQL database {parts.path.lstrip('/') or 'of this user'!r} on " + (
         parts.hostname or "this machine"
     )

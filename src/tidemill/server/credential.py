@@ -45,7 +45,9 @@ def load_or_make(folder: Path) -> AccessKey:
     """The access key of the data folder, made at the first start; file mode 0600."""
     path = folder / "access-key.json"
     try:
-        return AccessKey(**json.loads(path.read_text("utf-8")))
+        key = AccessKey(**json.loads(path.read_text("utf-8")))
+        bytes.fromhex(key.server_secret)
+        return key
     except FileNotFoundError:
         return _make(path)
     except (OSError, ValueError, TypeError) as error:
