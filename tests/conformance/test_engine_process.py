@@ -199,8 +199,23 @@ class TestProcessEngine(EngineSuite):
         ran = (scratch / "ran").read_text().split()
         assert len(ran) == len(set(ran))
         done = [str(i) for i, end in enumerate(ends) if isinstance(end, Exited)]
-        assert set(done) <= set(ran), [ends[int(i)] for i in set(done) - set(ran)]
+        assert set(done) <= set(ran)
         assert len(jobs) - len(done) <= 3 * 20
+
+    def test_a_process_that_hides_does_not_outlive_its_runner(
+        self, lab: Lab, scratch: Path
+    ) -> None:
+        hide = scratch / "hide"
+        hide.write_text(f"#!/bin/sh\n{_note(scratch, 'hidden')}\nexec sleep 60\n")
+        hide.chmod(0o755)
+        job = lab.shell(f"(env -i setsid /bin/sh {hide} &); sleep 60")
+        lab.start(job)
+        pid = _noted(lab, scratch, "hidden")
+        journal = lab.folder / "runner" / "journal"
+        lab.until(lambda: b"stray" in journal.read_bytes())
+        os.kill(_runner(lab).pid, signal.SIGKILL)
+        assert lab.lost(job)
+        assert _is_gone(pid)
 
     def test_an_innocent_process_outlives_a_runner_that_knew_its_pid(
         self, lab: Lab, scratch: Path
@@ -336,16 +351,18 @@ def _is_gone(pid: int) -> bool:
 
 
 def _runner(lab: Lab) -> proc.Stat:
-    """The process that holds the folder's lock now."""
+    """The runner, but no child of it that is about to become a job and looks like it."""
     folder = str(lab.folder / "runner").encode()
 
     def find() -> list[proc.Stat]:
-        return [
-            entry
-            for entry in proc.processes().values()
-            if folder in (proc._read(f"/proc/{entry.pid}/cmdline") or b"").split(b"\0")
+        table = proc.processes()
+        alike = {
+            pid
+            for pid, entry in table.items()
+            if folder in (proc._read(f"/proc/{pid}/cmdline") or b"").split(b"\0")
             and entry.state not in "ZX"
-        ]
+        }
+        return [table[pid] for pid in alike if table[pid].parent not in alike]
 
     lab.until(lambda: bool(find()))
     return find()[0]

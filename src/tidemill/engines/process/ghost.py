@@ -1,7 +1,7 @@
 """Ends what a runner left running when it died, before its successor starts anything.
 
 A process is killed only when it is certain to be one of ours: the environment it was started with
-names an attempt that was under way or carries this folder's mark, or it is the recorded process
+names an attempt that was under way or carries this folder's mark, or it is a recorded process
 (same pid, same start), or it descends from such a one or is in its session.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from tidemill.engines.process import proc
-from tidemill.engines.process.journal import Past, Spawned
+from tidemill.engines.process.journal import Past
 
 ATTEMPT: Final = "TIDEMILL_ATTEMPT"
 """In the environment of every process of an attempt: the attempt's id."""
@@ -40,9 +40,11 @@ def lay(past: Past) -> int:
         return 0
     killed: set[int] = set()
     deadline = time.monotonic() + WAIT_S
+    recorded = {entry.pid: entry.boot_ticks for entry in past.spawned.values()}
+    recorded.update((entry.pid, entry.boot_ticks) for entry in past.strays)
     is_settled = False
     while True:
-        ghosts = _ghosts(past, past.head.mark, past.spawned)
+        ghosts = _ghosts(past, past.head.mark, recorded)
         if not ghosts and is_settled:
             return len(killed)
         if time.monotonic() > deadline:
@@ -57,13 +59,13 @@ def lay(past: Past) -> int:
         time.sleep(0.005 if ghosts else SETTLE_S)
 
 
-def _ghosts(past: Past, mark: str, spawned: Mapping[str, Spawned]) -> set[int]:
+def _ghosts(past: Past, mark: str, recorded: Mapping[int, int]) -> set[int]:
     tree = proc.Tree()
     table = tree.table
     roots = {
-        entry.pid
-        for entry in spawned.values()
-        if entry.pid in table and abs(table[entry.pid].boot_ticks - entry.boot_ticks) <= 1
+        pid
+        for pid, boot_ticks in recorded.items()
+        if pid in table and abs(table[pid].boot_ticks - boot_ticks) <= 1
     }
     for pid in table:
         attempt_id = proc.marker(pid, ATTEMPT)

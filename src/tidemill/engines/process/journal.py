@@ -49,13 +49,20 @@ class Spawned(msgspec.Struct, array_like=True, tag="spawned", gc=False):
     boot_ticks: int
 
 
+class Stray(msgspec.Struct, array_like=True, tag="stray", gc=False):
+    """A process of some attempt, nobody knows which: it has left its session and environment."""
+
+    pid: int
+    boot_ticks: int
+
+
 class Settled(msgspec.Struct, array_like=True, tag="settled"):
     """These ends need not be remembered."""
 
     attempt_ids: list[str]
 
 
-Entry = Head | Intent | Spawned | Ended | Settled
+Entry = Head | Intent | Spawned | Stray | Ended | Settled
 _decoder: Final = msgspec.msgpack.Decoder(list[Entry])
 
 
@@ -67,6 +74,7 @@ class Past:
         self.open: dict[str, Intent] = {}
         self.spawned: dict[str, Spawned] = {}
         self.ended: dict[str, Ended] = {}
+        self.strays: list[Stray] = []
 
     def take(self, entry: Entry) -> None:
         """Follow one entry."""
@@ -77,6 +85,8 @@ class Past:
                 self.open[attempt_id] = entry
             case Spawned(attempt_id=attempt_id):
                 self.spawned[attempt_id] = entry
+            case Stray():
+                self.strays.append(entry)
             case Settled():
                 for attempt_id in entry.attempt_ids:
                     self.ended.pop(attempt_id, None)

@@ -9,7 +9,7 @@ memory are not killed for it.
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Final
 
 from tidemill.engines.process import proc
@@ -18,16 +18,31 @@ from tidemill.engines.process.run import Run
 INTERVAL_S: Final = 0.25
 SHARE: Final = 0.02
 """What part of a core looking may cost: where there are very many processes, it is rarer."""
+FOREIGN_AFTER_S: Final = 2
 MIB: Final = 1024 * 1024
 
 
-def look(runs: Iterable[Run]) -> tuple[list[Run], float]:
-    """The runs over their limit, and after how many seconds to look again."""
-    begin = time.thread_time()
-    tree = proc.Tree()
-    over = [run for run in runs if run.pid and _is_over(run, tree)]
-    cost_s = time.thread_time() - begin
-    return over, max(INTERVAL_S, cost_s / SHARE)
+class Watch:
+    """Looks at all attempts together; remembers which processes are none of theirs."""
+
+    def __init__(self) -> None:
+        self._foreign: set[int] = set()
+
+    def look(self, runs: Collection[Run]) -> tuple[list[Run], float]:
+        """The runs over their limit, and after how many seconds to look again."""
+        begin_s = time.thread_time()
+        tree = proc.Tree(self._foreign)
+        over = [run for run in runs if run.pid and _is_over(run, tree)]
+        self._know(tree, runs)
+        cost_s = time.thread_time() - begin_s
+        return over, max(INTERVAL_S, cost_s / SHARE)
+
+    def _know(self, tree: proc.Tree, runs: Collection[Run]) -> None:
+        """Skip next time what is certain to be a stranger: no descendant, and there for a while."""
+        old = proc.boot_ticks() - FOREIGN_AFTER_S * proc.TICKS_PER_S
+        ours = tree.kin([pid for run in runs for pid in (run.pid, *run.adopted)])
+        new = {entry.pid for entry in tree.table.values() if entry.boot_ticks < old}
+        self._foreign = (self._foreign & tree.pids) | (new - ours)
 
 
 def _is_over(run: Run, tree: proc.Tree) -> bool:
@@ -35,10 +50,6 @@ def _is_over(run: Run, tree: proc.Tree) -> bool:
     used_bytes = sum(tree.table[pid].rss_bytes for pid in pids)
     limit_bytes = run.order.memory_mib * MIB
     if used_bytes > limit_bytes:
-        used_bytes = _exactly(pids) or used_bytes
+        used_bytes = sum(map(proc.pss_bytes, pids)) or used_bytes
     run.memory_peak_bytes = max(run.memory_peak_bytes, used_bytes)
     return used_bytes > limit_bytes
-
-
-def _exactly(pids: Collection[int]) -> int:
-    return sum(map(proc.pss_bytes, pids))

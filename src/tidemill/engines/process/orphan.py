@@ -13,6 +13,7 @@ from typing import Final
 
 from tidemill.engines.process import proc
 from tidemill.engines.process.ghost import ATTEMPT, WARM
+from tidemill.engines.process.journal import Stray
 from tidemill.engines.process.poll import Poll, Timer
 from tidemill.engines.process.reaper import Reaper
 from tidemill.engines.process.run import Run, kill
@@ -32,14 +33,20 @@ class Orphans:
         by_pid: Mapping[int, Run],
         is_own: Callable[[int], bool],
         mark: str,
+        record: Callable[[Stray], None],
     ) -> None:
-        """`runs` and `by_pid` are the supervisor's; `is_own` is true of pids it has made."""
+        """`runs` and `by_pid` are the supervisor's; `is_own` is true of pids it has made.
+
+        What is given to `record` goes to the journal, as the runner's successor could not tell a
+        stray from a stranger.
+        """
         self._poll = poll
         self._reaper = reaper
         self._runs = runs
         self._by_pid = by_pid
         self._is_own = is_own
         self._mark = mark
+        self._record = record
         self._owners: dict[int, Run | None] = {}
         """None for those that were killed."""
         self._strays: dict[int, set[str]] = {}
@@ -77,12 +84,17 @@ class Orphans:
             elif (
                 attempt_id is not None
                 or (lost_forks and proc.marker(pid, WARM) == self._mark)
-                or self._is_nobodys(pid)
+                or self._is_nobodys(entry)
             ):
                 kill(pid)
                 self._place(pid, None)
         if self._strays and self._timer is None:
             self._timer = self._poll.after(self._delay_s, self._look_again)
+
+    def strays(self) -> list[Stray]:
+        """Those that do not say whose they are."""
+        found = [proc.stat(pid) for pid in self._strays]
+        return [Stray(entry.pid, entry.boot_ticks) for entry in found if entry is not None]
 
     def _is_known(self, pid: int) -> bool:
         return pid in self._owners or self._is_own(pid)
@@ -91,14 +103,15 @@ class Orphans:
         self._owners[pid] = owner
         self._strays.pop(pid, None)
 
-    def _is_nobodys(self, pid: int) -> bool:
+    def _is_nobodys(self, entry: proc.Stat) -> bool:
         """Whether all attempts have ended that a stray may belong to."""
-        owners = self._strays.get(pid)
+        owners = self._strays.get(entry.pid)
         if owners is None:
             owners = set(self._runs)
             self._delay_s = LOOK_AGAIN_S
-        self._strays[pid] = owners & self._runs.keys()
-        return not self._strays[pid]
+            self._record(Stray(entry.pid, entry.boot_ticks))
+        self._strays[entry.pid] = owners & self._runs.keys()
+        return not self._strays[entry.pid]
 
     def _look_again(self) -> None:
         self._timer = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 PAGE_BYTES: Final = os.sysconf("SC_PAGESIZE")
@@ -38,17 +38,23 @@ def stat(pid: int) -> Stat | None:
     )
 
 
-def processes() -> dict[int, Stat]:
-    """Every process there is, by pid."""
-    found = (stat(int(name)) for name in os.listdir("/proc") if name.isdigit())  # noqa: PTH208 - light
+def pids() -> set[int]:
+    """Of every process there is."""
+    return {int(name) for name in os.listdir("/proc") if name.isdigit()}  # noqa: PTH208 - light
+
+
+def processes(wanted: Iterable[int] | None = None) -> dict[int, Stat]:
+    """Every process there is, or those of the `wanted` that are, by pid."""
+    found = map(stat, pids() if wanted is None else wanted)
     return {entry.pid: entry for entry in found if entry is not None}
 
 
 class Tree:
-    """All processes at one moment, and their kinship."""
+    """All processes at one moment but those `left_out`, and their kinship."""
 
-    def __init__(self) -> None:
-        self.table = processes()
+    def __init__(self, left_out: Collection[int] = ()) -> None:
+        self.pids = pids()
+        self.table = processes(self.pids.difference(left_out))
         self._below: dict[int, list[int]] = {}
         for entry in self.table.values():
             self._below.setdefault(entry.parent, []).append(entry.pid)

@@ -50,11 +50,18 @@ class Supervisor:
         self._spawner = spawner
         self._journal = journal
         self._reaper = Reaper()
+        self._memory = memory.Watch()
         self._warm = WarmPool(poll, spawner, self, head.mark)
         self._runs: dict[str, Run] = {}
         self._by_pid: dict[int, Run] = {}
         self._orphans = Orphans(
-            poll, self._reaper, self._runs, self._by_pid, self._is_own, head.mark
+            poll,
+            self._reaper,
+            self._runs,
+            self._by_pid,
+            self._is_own,
+            head.mark,
+            lambda stray: self._entries.append(stray),
         )
         self._ended = ended
         self._taken: list[Run] = []
@@ -245,14 +252,15 @@ class Supervisor:
         run.kill_timer = self._poll.after(grace_s, run.kill)
 
     def _look(self) -> None:
-        """Kill what uses more memory than it may."""
+        """Kill what uses more memory than it may; take note of what got away from its parents."""
         self._look_timer = None
         oldest = next(iter(self._by_pid.values()), None)
         if oldest is None:
             return
         delay_s = memory.INTERVAL_S
         if (oldest.started_ms or 0) + memory.INTERVAL_S * 1000 <= _now_ms():
-            over, delay_s = memory.look(self._by_pid.values())
+            self._orphans.sweep()
+            over, delay_s = self._memory.look(self._by_pid.values())
             for run in over:
                 run.out_of_memory = True
                 run.kill()
@@ -337,7 +345,7 @@ class Supervisor:
             entries.append(Intent(attempt_id, run.started_ms or _now_ms()))
             if run.pid:
                 entries.append(Spawned(attempt_id, run.pid, run.boot_ticks))
-        return [*entries, *self._ended.values()]
+        return [*entries, *self._orphans.strays(), *self._ended.values()]
 
     def _report(self, attempt_id: str) -> bool:
         """Report again what is known of an attempt; False when nothing is."""
