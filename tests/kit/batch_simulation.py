@@ -468,7 +468,8 @@ class Simulation:
         }
         totals = {name: each.total for name, each in core.registry.resources.consumables.items()}
         held = {name: scheduler.consumable_in_use(name) for name in totals}
-        return room, waiting, totals, held
+        left = {name: scheduler._consumables[name].total for name in totals}
+        return room, waiting, totals, held, left
 
     def check_dependencies(self, command: SubmitJob) -> None:
         """What succeeded had what it depends on succeed before."""

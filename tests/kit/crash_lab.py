@@ -61,9 +61,13 @@ class CrashLab:
 
     def define(self, name: str, work: str, **members: Any) -> str:
         """A definition of a witnessed job; its name."""
-        container = {"environment": [{"name": _MARK, "value": str(self.folder)}]}
         command = ("sh", self.witness.script(name, work))
-        return self.batch.define(*command, container=container, **members)
+        return self.batch.define(*command, container={"environment": [self.mark]}, **members)
+
+    @property
+    def mark(self) -> dict[str, str]:
+        """The variable by which `family` knows a job's processes."""
+        return {"name": _MARK, "value": str(self.folder)}
 
     def counts(self, array_id: str) -> dict[str, int]:
         """An array's statusSummary."""
@@ -91,7 +95,7 @@ class CrashLab:
 
     def pause(self, longest_s: float) -> None:
         """Let a random time pass, so that a death comes at any point of what is going on."""
-        time.sleep(self.random.uniform(0, longest_s))
+        time.sleep(self.random.uniform(0, longest_s))  # any moment is right
 
     def kill_server(self) -> None:
         """kill -9."""
@@ -142,6 +146,14 @@ class CrashLab:
         return [
             process
             for process, variables in _processes(lambda process: process.environ())
+            if variables.get(_MARK) == str(self.folder)
+        ]
+
+    def commands(self) -> list[list[str]]:
+        """What the family's processes were started as."""
+        return [
+            command
+            for _, (variables, command) in _processes(lambda each: (each.environ(), each.cmdline()))
             if variables.get(_MARK) == str(self.folder)
         ]
 

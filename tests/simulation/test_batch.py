@@ -11,7 +11,7 @@ import os
 import pytest
 from batch_simulation import Simulation
 
-SEEDS = int(os.environ.get("TIDEMILL_SIMULATE_SEEDS", "16"))
+SEEDS = int(os.environ.get("TIDEMILL_SIMULATE_SEEDS", "12"))
 FIRST = int(os.environ.get("TIDEMILL_SIMULATE_FIRST", "0"))
 STEPS = 150
 
