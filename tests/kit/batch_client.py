@@ -124,7 +124,7 @@ def wait_for(condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> N
     end = time.monotonic() + deadline_s
     while not condition():
         assert time.monotonic() < end, "it did not come about in time"
-        time.sleep(0.02)  # polls what only a client's call can tell
+        time.sleep(0.02)  # polls what only a client's call can tell  # polls
 
 
 def codes(jobs: Sequence[dict[str, Any]]) -> list[int]:

@@ -109,4 +109,4 @@ def _connect(address: tuple[str, int]) -> socket.socket:
         except ConnectionRefusedError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.01)
+            time.sleep(0.01)  # polls
