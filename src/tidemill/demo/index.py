@@ -27,18 +27,25 @@ box.addEventListener("input", () => {
 def index_page(pages: Sequence[Page]) -> str:
     """Every module with its synopsis, a box to filter them, and what could not be documented."""
     good = [page for page in pages if not page.problem]
-    bad = [page for page in pages if page.problem]
+    public = [(page.name, page.synopsis) for page in good if not _is_private(page.name)]
+    private = [(page.name, page.synopsis) for page in good if _is_private(page.name)]
+    bad = [(page.name, page.problem) for page in pages if page.problem]
     version = platform.python_version()
     body = [
         "<h1>The Python standard library</h1>",
         f"<p class=lead>Python {version}: {len(good)} modules, rendered as one array job.</p>",
         '<input type="search" placeholder="Filter the modules" aria-label="Filter the modules">',
-        _listing([(page.name, page.synopsis) for page in good]),
+        _listing(public),
     ]
+    if private:
+        body += ["<h1>Private modules</h1>", _listing(private)]
     if bad:
-        body.append(f"<h1>Not documented here</h1>\n<p class=lead>{len(bad)} modules.</p>")
-        body.append(_listing([(page.name, page.problem) for page in bad]))
+        body += ["<h1>Not documented here</h1>", _listing(bad)]
     return document("The Python standard library", "\n".join([*body, _FILTER]))
+
+
+def _is_private(name: str) -> bool:
+    return any(part.startswith("_") and not part.endswith("__") for part in name.split("."))
 
 
 def _listing(rows: Sequence[tuple[str, str]]) -> str:
