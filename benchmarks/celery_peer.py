@@ -1,0 +1,75 @@
+"""Celery with Redis, two processes: the peer of maps of small items."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+READY_S = 60.0
+
+
+def missing() -> str | None:
+    """What must be installed first, or None when all is there."""
+    if importlib.util.find_spec("celery") is None:
+        return "Celery (`make bench` installs it)"
+    if shutil.which("redis-server") is None:
+        return "Redis (`apt install redis-server`)"
+    return None
+
+
+@contextlib.contextmanager
+def celery() -> Iterator[Callable[[int], float]]:
+    """A private Redis and a worker of two processes; gives no-op items a second for a number."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        redis = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
+        _start(stack, [*redis, "--save", ""], **quiet)
+        os.environ["BENCHMARK_REDIS"] = f"redis://127.0.0.1:{port}/0"
+        command = [sys.executable, "-m", "celery", "-A", "benchmarks.celery_noop", "worker"]
+        root = str(Path(__file__).parent.parent)
+        _start(stack, [*command, "-c2", "--loglevel=error"], cwd=root, **quiet)
+        from benchmarks.celery_noop import noop
+
+        _answered(noop)
+        yield lambda items: _rate(noop, items)
+
+
+def _start(stack: contextlib.ExitStack, command: list[str], **settings: Any) -> None:
+    process = subprocess.Popen(command, **settings)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+
+
+def _answered(noop: Any) -> None:
+    """Return once the worker has done something; Redis may still be starting."""
+    deadline = time.monotonic() + READY_S
+    while True:
+        try:
+            noop.delay(0).get(timeout=READY_S)
+            return
+        except Exception:  # whatever its client raises while nobody listens
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+
+
+def _rate(noop: Any, items: int) -> float:
+    from celery import group
+
+    begun = time.perf_counter()
+    values = group(noop.s(item) for item in range(items))().get()
+    took_s = time.perf_counter() - begun
+    assert values == [None] * items
+    return items / took_s
