@@ -146,11 +146,13 @@ class LocalServer:
             self.start()  # only a server can end what an earlier one left running
         assert self._process is not None
         command = (sys.executable, "-m", "tidemill", "stop", "--jobs", "--data", str(self.data))
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as stopping:
-            self._process.wait(STOP_S)  # a child that nobody waited for would still seem alive
+        try:
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            self._process.wait(STOP_S)
+        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+            self.kill()  # what failed is raised; a server that nobody can stop is not left behind
+            raise
         self._process = None
-        if stopping.returncode:
-            raise subprocess.CalledProcessError(stopping.returncode, command)
 
 
 def _says_something(pipe: IO[bytes]) -> bool:
