@@ -18,26 +18,26 @@ from tidemill.server.credential import AccessKey, load_or_make
 TIMEOUT_S = 600
 
 
-def instance_of(data: Path | None) -> instance.Instance:
-    """The server that runs on this data folder, or a sentence that none does."""
+def running(data: Path | None) -> instance.Instance | None:
+    """The server that runs on this data folder, the default one for None."""
     folder = data or default_data_folder()
     try:
-        found = instance.read(folder)
+        return instance.read(folder)
     except OSError as error:
         raise click.ClickException(
             f"The data folder {folder} can't be read ({error.strerror}); its owner can."
         ) from error
+
+
+def instance_of(data: Path | None) -> instance.Instance:
+    """The server that runs on this data folder, or a sentence that none does."""
+    found = running(data)
     if found is None:
         raise click.ClickException(
-            f"No server runs on the data folder {folder}; start one with `tidemill serve`, or "
-            f"name another folder with --data."
+            f"No server runs on the data folder {data or default_data_folder()}; start one with "
+            f"`tidemill serve`, or name another folder with --data."
         )
     return found
-
-
-def is_running(data: Path | None, server: instance.Instance) -> bool:
-    """Whether this very server still runs, not another that took its place."""
-    return instance.read(data or default_data_folder()) == server
 
 
 def access_key_of(data: Path | None) -> AccessKey:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(short_help="Watch a real batch of work run.")
 @click.option(
     "--output",
     type=click.Path(file_okay=False, path_type=Path),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,44 +10,69 @@ from typing import Any
 
 import click
 
-from tidemill.sdk.client import client
+from tidemill.cli.connection import client
 
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
-ENDED = ("SUCCEEDED", "FAILED")
 DESCRIBE_MAX = 100
 
 
 def describe(job_ids: Iterable[str]) -> list[dict[str, Any]]:
     """The details of each id, in the order asked; an unknown one is refused by name."""
     wanted = list(job_ids)
-    batch = client("batch")
-    found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(wanted), DESCRIBE_MAX):
-        answer = batch.describe_jobs(jobs=wanted[start : start + DESCRIBE_MAX])
-        found.update((job["jobId"], job) for job in answer["jobs"])
+    found = find(wanted)
     for job_id in wanted:
         if job_id not in found:
             raise click.ClickException(
-                f"No job has the id {job_id}; `tidemill ps --all` lists the jobs there are."
+                f"No job has the id {job_id!r}; `tidemill ps --all` lists the jobs there are."
             )
     return [found[job_id] for job_id in wanted]
 
 
+def find(job_ids: list[str]) -> dict[str, dict[str, Any]]:
+    """The details of those ids that are known."""
+    batch = client("batch")
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(job_ids), DESCRIBE_MAX):
+        answer = batch.describe_jobs(jobs=job_ids[start : start + DESCRIBE_MAX])
+        found.update((job["jobId"], job) for job in answer["jobs"])
+    return found
+
+
 def listed(statuses: Iterable[str], queue: str | None = None) -> Iterator[dict[str, Any]]:
     """Job summaries with these statuses, in one queue or in all, each with its queue's name."""
-    batch = client("batch")
-    queues = [queue] if queue else [q["jobQueueName"] for q in _queues(batch)]
-    pages = batch.get_paginator("list_jobs")
-    for name in queues:
+    for name in [queue] if queue else _queues():
         for status in statuses:
-            for page in pages.paginate(jobQueue=name, jobStatus=status):
-                for summary in page["jobSummaryList"]:
-                    yield {**summary, "queue": name}
+            yield from _pages(name, jobStatus=status)
 
 
-def _queues(batch: Any) -> Iterator[dict[str, Any]]:
-    for page in batch.get_paginator("describe_job_queues").paginate():
-        yield from page["jobQueues"]
+def newest(queue: str | None = None) -> Iterator[dict[str, Any]]:
+    """All job summaries, those that ended too, the newest first."""
+    everything = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
+    queues = [queue] if queue else _queues()
+    return heapq.merge(
+        *(_pages(name, filters=everything) for name in queues), key=lambda job: -job["createdAt"]
+    )
+
+
+def _pages(queue: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+    pages = client("batch").get_paginator("list_jobs")
+    for page in pages.paginate(jobQueue=queue, **parameters):
+        for summary in page["jobSummaryList"]:
+            yield {**summary, "queue": queue}
+
+
+def _queues() -> list[str]:
+    pages = client("batch").get_paginator("describe_job_queues").paginate()
+    return [queue["jobQueueName"] for page in pages for queue in page["jobQueues"]]
+
+
+def children(parent: str, statuses: Iterable[str]) -> Iterator[str]:
+    """The ids of an array's children in these states."""
+    pages = client("batch").get_paginator("list_jobs")
+    for status in statuses:
+        for page in pages.paginate(arrayJobId=parent, jobStatus=status):
+            for summary in page["jobSummaryList"]:
+                yield summary["jobId"]
 
 
 def project_environment() -> list[dict[str, str]]:

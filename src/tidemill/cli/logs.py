@@ -2,81 +2,171 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 import click
 
-from tidemill.cli.job import ENDED, describe
-from tidemill.cli.output import JSON_OPTION, print_json
-from tidemill.sdk.client import client
+from tidemill.cli.connection import client
+from tidemill.cli.explain import ENDED, explain, size
+from tidemill.cli.job import children, describe
+from tidemill.cli.output import JSON_OPTION
 
-GROUP = "/aws/batch/job"
-PAUSE_S = 0.5
+GROUP: Final = "/aws/batch/job"
+STARTED: Final = ("RUNNING", *ENDED)
+PAUSE_S: Final = 0.3
+CHILDREN_AT_ONCE: Final = 100
 
 
-@click.command()
+@click.command(short_help="Print what a job prints.")
 @click.argument("job_id", metavar="ID")
 @click.option("-f", "--follow", is_flag=True, help="Stay until the job has ended.")
-@click.option("--attempt", type=click.IntRange(1), help="This attempt's; the newest by default.")
+@click.option("--attempt", type=click.IntRange(1), help="Of this attempt only; of all by default.")
 @JSON_OPTION
 def logs(job_id: str, follow: bool, attempt: int | None, as_json: bool) -> None:
-    """Print a job's output. For one child of an array name it: ID:3."""
-    token: str | None = None
-    shown: str | None = None
-    while True:
+    """Print a job's output, all of its attempts'.
+
+    Of an array, and of a job of several nodes, every one's output is printed, each line after
+    its index; ID:INDEX names one child of an array, and ID#INDEX one node. --json prints one
+    object a line.
+    """
+    printer = _Printer(as_json)
+    if attempt is not None:
         [job] = describe([job_id])
-        _refuse_array(job)
-        ended = job["status"] in ENDED
-        group, stream = _stream(job, attempt)
-        if stream is not None:
-            if stream != shown:
-                token, shown = None, stream
-            token = _print_from(group, stream, token, as_json)
-        if not follow or ended:
-            return
-        time.sleep(PAUSE_S)
+        printer.print_new(_group(job), _stream_of(job, attempt), "")
+    elif follow:
+        _follow(job_id, printer)
+    else:
+        [job] = describe([job_id])
+        _print_all(job, printer)
+        if not printer.has_printed and not as_json:
+            click.echo(_silence(job), err=True)
 
 
-def _refuse_array(job: dict[str, Any]) -> None:
-    size = (job.get("arrayProperties") or {}).get("size")
-    if size:
-        job_id = job["jobId"]
-        raise click.ClickException(
-            f"{job_id} is an array of {size} jobs, each with output of its own; "
-            f"name one, for example `tidemill logs {job_id}:0`."
-        )
+def _print_all(job: dict[str, Any], printer: _Printer) -> None:
+    for batch in _parts(job, ()):
+        for part in batch:
+            printer.print_job(part)
 
 
-def _stream(job: dict[str, Any], attempt: int | None) -> tuple[str, str | None]:
-    container = job.get("container") or {}
-    options = (container.get("logConfiguration") or {}).get("options") or {}
-    group = options.get("awslogs-group", GROUP)
-    if attempt is None:
-        return group, container.get("logStreamName")
-    attempts = job.get("attempts", [])
-    if attempt > len(attempts):
-        raise click.ClickException(
-            f"{job['jobId']} has {len(attempts)} finished attempts, so there is no "
-            f"--attempt {attempt}."
-        )
-    return group, (attempts[attempt - 1].get("container") or {}).get("logStreamName")
-
-
-def _print_from(group: str, stream: str, token: str | None, as_json: bool) -> str | None:
-    api = client("logs")
+def _follow(job_id: str, printer: _Printer) -> None:
+    over: set[str] = set()
+    told = ""
     while True:
-        place = {"nextToken": token} if token else {}
-        page = api.get_log_events(
-            logGroupName=group, logStreamName=stream, startFromHead=True, **place
+        begun = time.monotonic()
+        [job] = describe([job_id])
+        for batch in _parts(job, over):
+            for part in batch:
+                printer.print_job(part)
+                if part["status"] in ENDED:
+                    over.add(part["jobId"])
+        if job["status"] in ENDED:
+            if not printer.has_printed:
+                click.echo(_silence(job), err=True)
+            return
+        if job["status"] != told and job["status"] not in STARTED and not printer.has_printed:
+            told = job["status"]
+            click.echo(f"{told}: {explain(job)}", err=True)
+        # A round over a large array takes a while: leave the server at least as much.
+        time.sleep(max(PAUSE_S, time.monotonic() - begun))
+
+
+def _parts(job: dict[str, Any], over: set[str] | tuple[()]) -> Iterator[list[dict[str, Any]]]:
+    """The job, or the children or nodes that have started, in batches; without those `over`."""
+    nodes = int((job.get("nodeProperties") or {}).get("numNodes", 0))
+    if nodes:
+        names = (f"{job['jobId']}#{node}" for node in range(nodes))
+        yield describe([name for name in names if name not in over])
+        return
+    if not size(job):
+        yield [job]
+        return
+    ids = [each for each in children(job["jobId"], STARTED) if each not in over]
+    ids.sort(key=lambda each: int(each.rpartition(":")[2]))
+    for start in range(0, len(ids), CHILDREN_AT_ONCE):
+        yield describe(ids[start : start + CHILDREN_AT_ONCE])
+
+
+def _silence(job: dict[str, Any]) -> str:
+    """Why nothing was printed."""
+    if job["status"] in ENDED:
+        return f"{job['jobId']} printed nothing ({job['status']}: {explain(job)})."
+    if job["status"] == "RUNNING":
+        return f"{job['jobId']} has printed nothing yet; -f waits for it."
+    return f"{job['jobId']} has not started ({job['status']}: {explain(job)}); -f waits for it."
+
+
+def _group(job: dict[str, Any]) -> str:
+    configuration = (job.get("container") or {}).get("logConfiguration") or {}
+    return str((configuration.get("options") or {}).get("awslogs-group", GROUP))
+
+
+def _streams(job: dict[str, Any]) -> list[str]:
+    """The log streams of a job's attempts, the present one last."""
+    containers = [each.get("container") or {} for each in job.get("attempts", [])]
+    containers.append(job.get("container") or {})
+    named = (container.get("logStreamName") for container in containers)
+    return list(dict.fromkeys(name for name in named if name))
+
+
+def _stream_of(job: dict[str, Any], attempt: int) -> str:
+    streams = _streams(job)
+    if size(job):
+        raise click.ClickException(
+            f"{job['jobId']} is an array; --attempt is for one child, {job['jobId']}:0 for example."
         )
-        for event in page["events"]:
-            if as_json:
-                print_json(event)
+    if attempt > len(streams):
+        times = "once" if len(streams) == 1 else f"{len(streams)} times"
+        raise click.ClickException(
+            f"{job['jobId']} was tried {times}, so there is no --attempt {attempt}."
+        )
+    return streams[attempt - 1]
+
+
+class _Printer:
+    """Prints streams, each from where it stopped before."""
+
+    def __init__(self, as_json: bool) -> None:
+        self.has_printed = False
+        self._as_json = as_json
+        self._places: dict[str, str] = {}
+
+    def print_job(self, job: dict[str, Any]) -> None:
+        """Print what is new of all attempts of a job; a child's lines begin with its index."""
+        index = (job.get("arrayProperties") or {}).get("index")
+        if index is None:
+            index = (job.get("nodeProperties") or {}).get("nodeIndex")
+        prefix = "" if index is None or self._as_json else f"{index}: "
+        for stream in _streams(job):
+            self.print_new(_group(job), stream, prefix)
+
+    def print_new(self, group: str, stream: str, prefix: str) -> None:
+        """Print what a stream has beyond what was printed of it."""
+        api = client("logs")
+        while True:
+            place = self._places.get(stream)
+            start = {"nextToken": place} if place else {}
+            try:
+                page = api.get_log_events(
+                    logGroupName=group, logStreamName=stream, startFromHead=True, **start
+                )
+            except api.exceptions.ResourceNotFoundException:
+                return  # a stream is made by the first line
+            self._print(page["events"], stream, prefix)
+            if page["nextForwardToken"] == place:
+                return
+            self._places[stream] = page["nextForwardToken"]
+
+    def _print(self, events: list[dict[str, Any]], stream: str, prefix: str) -> None:
+        for event in events:
+            if self._as_json:
+                line = json.dumps({**event, "logStreamName": stream}, ensure_ascii=False)
+                sys.stdout.write(line + "\n")
             else:
-                sys.stdout.write(event["message"] + "\n")
-        sys.stdout.flush()
-        if page["nextForwardToken"] == token:
-            return token
-        token = page["nextForwardToken"]
+                sys.stdout.write(f"{prefix}{event['message']}\n")
+        if events:
+            self.has_printed = True
+            sys.stdout.flush()

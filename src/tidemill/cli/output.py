@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -11,16 +12,18 @@ from typing import Any
 import click
 
 JSON_OPTION: Callable[..., Any] = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON for programs instead of a table."
+    "--json", "as_json", is_flag=True, help="Print JSON, for programs."
 )
 
-STATUS_STYLES = {
+STATUS_COLOURS = {
     "RUNNABLE": "yellow",
     "STARTING": "cyan",
     "RUNNING": "blue",
     "SUCCEEDED": "green",
     "FAILED": "red",
 }
+GAP = "  "
+LAST_COLUMN_MIN = 20
 
 
 def print_json(value: Any) -> None:
@@ -36,24 +39,36 @@ def _plain(value: Any) -> Any:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: str) -> None:
-    """A table that fits the terminal, or one tab-separated line a row where there is none."""
+    """A line a row: as wide as the terminal, or whole and tab-separated where there is none."""
     if not rows:
         click.echo(empty, err=True)
-        return
-    if not sys.stdout.isatty():
+    elif not sys.stdout.isatty():
         for row in rows:
             click.echo("\t".join(row))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    else:
+        for line in table(columns, rows, shutil.get_terminal_size().columns):
+            click.echo(line)
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, no_wrap=column != "WHY", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=STATUS_STYLES.get(cell, "")) for cell in row))
-    Console().print(table)
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The lines of a table; the last column is cut where the terminal ends."""
+    widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]
+    left = width - sum(widths[:-1]) - len(GAP) * len(widths[:-1])
+    widths[-1] = min(widths[-1], max(left, LAST_COLUMN_MIN))
+    heading = GAP.join(_padded(columns, widths)).rstrip()
+    lines = (GAP.join(map(coloured, _padded(row, widths))).rstrip() for row in rows)
+    return [click.style(heading, bold=True), *lines]
+
+
+def _padded(cells: Sequence[str], widths: Sequence[int]) -> list[str]:
+    *before, last = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return [*before, last if len(last) <= widths[-1] else last[: widths[-1] - 1] + "…"]
+
+
+def coloured(status: str) -> str:
+    """A status in its colour; click leaves the colour away where there is no terminal."""
+    colour = STATUS_COLOURS.get(status.rstrip())
+    return click.style(status, fg=colour) if colour else status
 
 
 def age(since_ms: int | None, until_ms: int | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ DATA_OPTION = click.option(
 )
 
 
-@click.command()
+@click.command(short_help="Serve until stopped.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=5057, show_default=True)
 @DATA_OPTION
@@ -36,33 +37,41 @@ def serve(data: Path | None, keep: float, ready_fd: int | None, **options: Any) 
     from tidemill.server.config import ServerConfig, StartError, default_data_folder
     from tidemill.server.serve import run
 
-    config = ServerConfig(data=data or default_data_folder(), keep_days=keep, **options)
+    folder = (data or default_data_folder()).absolute()
+    config = ServerConfig(data=folder, keep_days=keep, **options)
     try:
         run(config, ready_fd=ready_fd)
     except StartError as error:
         raise click.ClickException(str(error)) from error
 
 
-@click.command()
+@click.command(short_help="Stop the server; its jobs go on.")
 @DATA_OPTION
 @click.option("--jobs", is_flag=True, help="End every running job too, and the runner.")
 def stop(data: Path | None, jobs: bool) -> None:
     """Stop the server; jobs go on unless --jobs is given."""
-    from tidemill.cli.administration import call, instance_of, is_running
+    from tidemill.cli.administration import call, instance_of, running
 
     instance = instance_of(data)
-    call(data, "stop", {"jobs": jobs})
+    answer = call(data, "stop", {"jobs": jobs})
     deadline = time.monotonic() + STOP_S
-    while is_running(data, instance):
+    while running(data) == instance:
         if time.monotonic() > deadline:
             raise click.ClickException(
                 f"The server (process {instance.pid}) still runs after {STOP_S:g} s."
             )
         time.sleep(0.02)
-    click.echo("Stopped, and its jobs with it." if jobs else "Stopped; running jobs go on.")
+    click.echo(_told(jobs, answer["runningJobs"]))
 
 
-@click.command()
+def _told(with_jobs: bool, running: int) -> str:
+    if not running:
+        return "Stopped; no job was running."
+    counted = "1 running job" if running == 1 else f"{running:,} running jobs"
+    return f"Stopped, and {counted} with it." if with_jobs else f"Stopped; {counted} will go on."
+
+
+@click.command(short_help="Print what clients need to reach the server.")
 @DATA_OPTION
 @click.option("--write", is_flag=True, help="Store it as the profile `tidemill` of AWS's clients.")
 @JSON_OPTION
@@ -85,18 +94,23 @@ def config(data: Path | None, write: bool, as_json: bool) -> None:
             instance.endpoint, instance.region, key.access_key_id, key.secret_access_key
         )
         told = " and ".join(str(path) for path in files)
-        click.echo(f"Wrote the profile `{profile.PROFILE}` to {told}.", err=True)
+        click.echo(
+            f"Wrote the profile `{profile.PROFILE}` to {told}; try\n"
+            f"  aws --profile {profile.PROFILE} batch describe-job-queues",
+            err=True,
+        )
     if as_json:
         print_json(settings)
     elif not write:
         for name, value in settings.items():
-            click.echo(f"export {name}={value}")
+            click.echo(f"export {name}={shlex.quote(value)}")
 
 
-@click.command()
+@click.command(short_help="Copy everything while the server runs.")
 @click.argument("destination", type=click.Path(path_type=Path))
 @DATA_OPTION
-def backup(destination: Path, data: Path | None) -> None:
+@JSON_OPTION
+def backup(destination: Path, data: Path | None, as_json: bool) -> None:
     """Copy the database, keys, objects and logs to DESTINATION while the server runs.
 
     To restore, start a server with --data DESTINATION.
@@ -106,4 +120,9 @@ def backup(destination: Path, data: Path | None) -> None:
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise click.ClickException(f"{destination} is there already; name a new folder.")
     answer = call(data, "backup", {"destination": os.fspath(destination.absolute())})
-    click.echo(f"Copied {answer['files']} files, {answer['bytes']:,} bytes, to {destination}.")
+    if as_json:
+        print_json(answer)
+    else:
+        click.echo(
+            f"Copied {answer['files']:,} files, {answer['bytes']:,} bytes, to {destination}."
+        )

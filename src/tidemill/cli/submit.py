@@ -7,19 +7,26 @@ from typing import Any
 
 import click
 
-from tidemill.cli.job import project_environment
+from tidemill.cli.connection import client
+from tidemill.cli.explain import is_hopeless
+from tidemill.cli.job import find, project_environment
 from tidemill.cli.output import JSON_OPTION, print_json
-from tidemill.sdk.client import client
 
 DEFINITION = "tidemill-command"
 
 
-@click.command(context_settings={"ignore_unknown_options": False})
+@click.command(
+    short_help="Submit a command as a job.",
+    # Options after the command's name are the command's own.
+    context_settings={"allow_interspersed_args": False},
+)
 @click.option("--name", help="The job's name; the command's own by default.")
 @click.option("--queue", default="default", show_default=True)
 @click.option("--array", "array_size", type=click.IntRange(2), help="Run N children, 0 to N-1.")
 @click.option("--after", multiple=True, metavar="ID", help="Wait until this job has succeeded.")
-@click.option("--vcpus", type=click.FloatRange(min=0, min_open=True), default=1.0)
+@click.option(
+    "--vcpus", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True
+)
 @click.option("--memory", type=click.IntRange(4), default=512, help="MiB.", show_default=True)
 @click.option("--attempts", type=click.IntRange(1, 10), default=1, show_default=True)
 @click.option("--timeout", type=click.IntRange(1), help="Seconds that an attempt may take.")
@@ -31,8 +38,8 @@ DEFINITION = "tidemill-command"
 def submit(command: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Submit COMMAND as a job and print its id.
 
-    The command runs in this folder with this PATH. Write `--` before it, so that its own options
-    stay its own: tidemill submit --array 10 -- ./resize.sh --fast
+    The command runs in this folder with this PATH, for example:
+    tidemill submit --array 10 -- ./resize.sh --fast
     """
     batch = client("batch")
     request = _request(command, options)
@@ -43,6 +50,17 @@ def submit(command: tuple[str, ...], as_json: bool, **options: Any) -> None:
         print_json(answer)
     else:
         click.echo(answer["jobId"])
+    _warn_if_hopeless(answer["jobId"])
+
+
+def _warn_if_hopeless(job_id: str) -> None:
+    job = find([job_id]).get(job_id)
+    if job is not None and is_hopeless(job):
+        click.echo(
+            f"It can't run, and holds back its queue: {job['statusReason']}; "
+            f"`tidemill cancel {job_id}` takes it out.",
+            err=True,
+        )
 
 
 def _request(command: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:

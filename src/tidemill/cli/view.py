@@ -3,28 +3,39 @@
 from __future__ import annotations
 
 import itertools
+import shlex
 from typing import Any
 
 import click
 
-from tidemill.cli.job import ACTIVE, ENDED, describe, listed
-from tidemill.cli.output import JSON_OPTION, age, moment, print_json, print_table
+from tidemill.cli.explain import ENDED, brief, explain, size
+from tidemill.cli.job import ACTIVE, children, describe, find, listed, newest
+from tidemill.cli.output import JSON_OPTION, age, coloured, moment, print_json, print_table
 
 LISTED_MAX = 200
 
 
-@click.command()
-@click.option("--all", "everything", is_flag=True, help="Ended jobs too.")
+@click.command(short_help="List the jobs that are under way, or all.")
+@click.option("--all", "everything", is_flag=True, help="Ended jobs too, the newest first.")
 @click.option("--queue", help="This queue only.")
+@click.option("-n", "--limit", type=click.IntRange(1), default=LISTED_MAX, show_default=True)
 @JSON_OPTION
-def ps(everything: bool, queue: str | None, as_json: bool) -> None:
+def ps(everything: bool, queue: str | None, limit: int, as_json: bool) -> None:
     """List the jobs that are under way, or with --all those that have ended too."""
-    statuses = ACTIVE + ENDED if everything else ACTIVE
-    found = list(itertools.islice(listed(statuses, queue), LISTED_MAX + 1))
-    jobs = sorted(found[:LISTED_MAX], key=lambda job: -job["createdAt"])
+    jobs = newest(queue) if everything else listed(ACTIVE, queue)
+    found = list(itertools.islice(jobs, limit + 1))
+    shown = sorted(found[:limit], key=lambda job: -job["createdAt"])
     if as_json:
-        print_json(jobs)
-        return
+        print_json(shown)
+    else:
+        hint = "" if everything else "; `tidemill ps --all` lists those that ended too"
+        columns, rows = _table(shown)
+        print_table(columns, rows, f"No jobs{hint}.")
+    if len(found) > limit:
+        click.echo(f"There are more than these {limit}; --limit shows more of them.", err=True)
+
+
+def _table(jobs: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             job["jobId"],
@@ -32,23 +43,14 @@ def ps(everything: bool, queue: str | None, as_json: bool) -> None:
             job["queue"],
             job["status"],
             age(job["createdAt"], job.get("stoppedAt")),
-            _brief(job),
+            brief(job),
         ]
         for job in jobs
     ]
-    hint = "" if everything else "; `tidemill ps --all` lists ended ones too"
-    print_table(["ID", "NAME", "QUEUE", "STATUS", "AGE", "WHY"], rows, f"No jobs{hint}.")
-    if len(found) > LISTED_MAX:
-        click.echo(f"Only the first {LISTED_MAX} are shown; narrow it with --queue.", err=True)
+    return ["ID", "NAME", "QUEUE", "STATUS", "AGE", "WHY"], rows
 
 
-def _brief(job: dict[str, Any]) -> str:
-    size = (job.get("arrayProperties") or {}).get("size")
-    reason = str(job.get("statusReason") or "")
-    return f"array of {size}. {reason}".strip() if size else reason
-
-
-@click.command()
+@click.command(short_help="Show one job whole.")
 @click.argument("job_id", metavar="ID")
 @JSON_OPTION
 def show(job_id: str, as_json: bool) -> None:
@@ -65,25 +67,30 @@ def show(job_id: str, as_json: bool) -> None:
 
 def _facts(job: dict[str, Any]) -> list[tuple[str, str]]:
     container = job.get("container") or {}
-    array = job.get("arrayProperties") or {}
     facts = [
         ("id", job["jobId"]),
         ("name", job["jobName"]),
-        ("status", job["status"]),
-        ("why", job.get("statusReason", "")),
+        ("status", coloured(job["status"])),
+        ("why", explain(job)),
         ("queue", job["jobQueue"].rpartition("/")[2]),
         ("definition", job["jobDefinition"].rpartition("/")[2]),
-        ("command", " ".join(container.get("command", []))),
-        ("children", _children(array)),
+        ("command", shlex.join(container.get("command", []))),
+        ("needs", _needs(container)),
+        ("children", _children(job.get("arrayProperties") or {})),
         ("after", ", ".join(d.get("jobId", "itself") for d in job.get("dependsOn", []))),
         ("created", moment(job.get("createdAt"))),
         ("started", moment(job.get("startedAt"))),
         ("ended", moment(job.get("stoppedAt"))),
-        ("took", age(job.get("startedAt"), job.get("stoppedAt"))),
         ("exit code", str(container.get("exitCode", ""))),
         ("log", container.get("logStreamName", "")),
     ]
     return [(label, value) for label, value in facts if value and value != "-"]
+
+
+def _needs(container: dict[str, Any]) -> str:
+    units = {"VCPU": "vCPU", "MEMORY": "MiB", "GPU": "GPU"}
+    needs = container.get("resourceRequirements", [])
+    return ", ".join(f"{need['value']} {units.get(need['type'], need['type'])}" for need in needs)
 
 
 def _children(array: dict[str, Any]) -> str:
@@ -96,31 +103,46 @@ def _children(array: dict[str, Any]) -> str:
 
 def _attempt(attempt: dict[str, Any]) -> str:
     container = attempt.get("container") or {}
-    parts = [
-        moment(attempt.get("startedAt")),
-        f"took {age(attempt.get('startedAt'), attempt.get('stoppedAt'))}",
-    ]
+    parts = []
+    if attempt.get("startedAt"):
+        parts.append(moment(attempt["startedAt"]))
+        parts.append(f"took {age(attempt['startedAt'], attempt.get('stoppedAt'))}")
     if "exitCode" in container:
         parts.append(f"exit code {container['exitCode']}")
     parts.extend(filter(None, [container.get("reason"), attempt.get("statusReason")]))
     return ", ".join(parts)
 
 
-@click.command()
+@click.command(short_help="Say what a job waits for, or why it ended.")
 @click.argument("job_id", metavar="ID")
 @JSON_OPTION
 def why(job_id: str, as_json: bool) -> None:
-    """Say in one sentence, with numbers, what a job waits for or why it ended as it did."""
+    """Say in one sentence, with numbers, what a job waits for or why it ended as it did.
+
+    The jobs that it depends on and that have not ended follow, one a line.
+    """
     [job] = describe([job_id])
+    awaited = _awaited(job)
     if as_json:
-        print_json({name: job.get(name) for name in ("jobId", "status", "statusReason")})
+        told = {name: job.get(name) for name in ("jobId", "status", "statusReason")}
+        print_json({**told, "waitsFor": [_identity(each) for each in awaited]})
         return
-    click.echo(f"{job['status']}: {job.get('statusReason') or _without_reason(job)}")
+    click.echo(f"{coloured(job['status'])}: {explain(job)}")
+    for each in awaited:
+        status = coloured(each["status"])
+        click.echo(f"  after {each['jobId']} ({each['jobName']}), {status}: {explain(each)}")
+    if job["status"] == "FAILED" and size(job):
+        first = next(children(job_id, ["FAILED"]))
+        click.echo(f"  first {first}: {explain(describe([first])[0])}")
 
 
-def _without_reason(job: dict[str, Any]) -> str:
-    if job["status"] == "RUNNING":
-        return f"it runs since {moment(job.get('startedAt'))}"
-    if job["status"] == "SUCCEEDED":
-        return f"it ended well, after {age(job.get('startedAt'), job.get('stoppedAt'))}"
-    return "nothing is known of why"
+def _awaited(job: dict[str, Any]) -> list[dict[str, Any]]:
+    """The jobs that a waiting one depends on and that have not ended."""
+    if job["status"] not in ("SUBMITTED", "PENDING"):
+        return []
+    ids = [each["jobId"] for each in job.get("dependsOn", []) if each.get("jobId")]
+    return [each for each in find(ids).values() if each["status"] not in ENDED]
+
+
+def _identity(job: dict[str, Any]) -> dict[str, Any]:
+    return {name: job.get(name) for name in ("jobId", "jobName", "status", "statusReason")}

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from tidemill.cli.job import ENDED, describe, exit_code
-from tidemill.cli.output import JSON_OPTION, print_json
+from tidemill.cli.explain import ENDED, ended, explain, is_hopeless, size
+from tidemill.cli.job import describe, exit_code
+from tidemill.cli.output import JSON_OPTION, coloured, print_json
 
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 2.0
+TIMED_OUT = 124
+"""The exit code of timeout(1)."""
 
 
-@click.command()
+@click.command(short_help="Wait until jobs have ended; exit as they did.")
 @click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds.")
 @JSON_OPTION
@@ -32,26 +34,30 @@ def wait(job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None
         print_json(jobs)
     else:
         for job in jobs:
-            reason = f": {job['statusReason']}" if job.get("statusReason") else ""
-            click.echo(f"{job['jobId']} {job['status']}{reason}")
+            click.echo(f"{job['jobId']} {coloured(job['status'])}: {explain(job)}")
     sys.exit(next(filter(None, map(exit_code, jobs)), 0))
 
 
 def _ended(job_ids: list[str], timeout_s: float | None) -> list[dict[str, Any]]:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     pause_s = FIRST_PAUSE_S
-    with _progress() as report:
+    report = _Report()
+    try:
         while True:
             jobs = describe(job_ids)
-            report(jobs)
             waiting = [job for job in jobs if job["status"] not in ENDED]
             if not waiting:
                 return jobs
-            if deadline is not None and time.monotonic() + pause_s > deadline:
-                click.echo(_still(waiting), err=True)
-                sys.exit(124)
-            time.sleep(pause_s)
+            report.show(jobs, waiting)
+            left_s = pause_s if deadline is None else deadline - time.monotonic()
+            if left_s <= 0:
+                break
+            time.sleep(min(pause_s, left_s))
             pause_s = min(pause_s * 1.5, LAST_PAUSE_S)
+    finally:
+        report.clear()
+    click.echo(_still(waiting), err=True)
+    sys.exit(TIMED_OUT)
 
 
 def _still(waiting: list[dict[str, Any]]) -> str:
@@ -60,27 +66,36 @@ def _still(waiting: list[dict[str, Any]]) -> str:
     return f"{job['jobId']} is still {job['status']}{others}; `tidemill why` says what for."
 
 
-@contextmanager
-def _progress() -> Iterator[Any]:
-    if not sys.stderr.isatty():
-        yield lambda _: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
+class _Report:
+    """A line on the terminal that says how far the jobs are; elsewhere only what bodes ill."""
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("waiting", total=None)
-        yield lambda jobs: bar.update(
-            task, total=sum(map(_size, jobs)), completed=sum(map(_done, jobs))
-        )
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._warned: set[str] = set()
+        self._is_painted = False
+
+    def show(self, jobs: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
+        """Show how it stands; `waiting` are those of `jobs` that have not ended."""
+        for job in waiting:
+            if is_hopeless(job) and job["jobId"] not in self._warned:
+                self._warned.add(job["jobId"])
+                self.clear()
+                click.echo(f"{job['jobId']} can't run: {job['statusReason']}", err=True)
+        if self._is_terminal:
+            line = _line(jobs, waiting[0])[: shutil.get_terminal_size().columns - 1]
+            sys.stderr.write("\r\x1b[2K" + line)
+            sys.stderr.flush()
+            self._is_painted = True
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._is_painted:
+            sys.stderr.write("\r\x1b[2K")
+            sys.stderr.flush()
+            self._is_painted = False
 
 
-def _size(job: dict[str, Any]) -> int:
-    return int((job.get("arrayProperties") or {}).get("size", 1))
-
-
-def _done(job: dict[str, Any]) -> int:
-    if job["status"] in ENDED:
-        return _size(job)
-    summary = (job.get("arrayProperties") or {}).get("statusSummary") or {}
-    return sum(summary.get(status, 0) for status in ENDED)
+def _line(jobs: list[dict[str, Any]], first: dict[str, Any]) -> str:
+    total = sum(size(job) or 1 for job in jobs)
+    done = sum((size(job) or 1) if job["status"] in ENDED else ended(job) for job in jobs)
+    return f"{done} of {total} ended; {first['jobName']} is {first['status']}: {explain(first)}"

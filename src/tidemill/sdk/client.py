@@ -109,15 +109,27 @@ def is_aws(endpoint_url: str) -> bool:
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 
 
+def is_configured() -> bool:
+    """Whether the environment or a profile `tidemill` says where to find a server, or AWS."""
+    return _is_in_environment() or _has_profile()
+
+
 def _default_session() -> Any:
     import boto3
 
-    if not any(os.environ.get(name) for name in _CONFIGURES):
-        session = boto3.session.Session()
-        if PROFILE in session.available_profiles:
-            return boto3.session.Session(profile_name=PROFILE)
-        return session
+    if not _is_in_environment() and _has_profile():
+        return boto3.session.Session(profile_name=PROFILE)
     return boto3.session.Session()
+
+
+def _is_in_environment() -> bool:
+    return any(os.environ.get(name) for name in _CONFIGURES)
+
+
+def _has_profile() -> bool:
+    import boto3
+
+    return PROFILE in boto3.session.Session().available_profiles
 
 
 _current = Connection()

@@ -39,16 +39,29 @@ async def back_up(store: Store, data: Path, destination: Path) -> Copied:
     """
     copied = Copied()
     try:
-        await asyncio.to_thread(_prepare, destination)
+        await asyncio.to_thread(_prepare, data, destination)
+    except OSError as error:
+        raise OperationRefused(_failed(destination, error)) from error
+    try:
         await asyncio.to_thread(_copy_tree, data / OBJECTS, destination / OBJECTS, copied)
         await store.backup(str(destination / DATABASE))
         await asyncio.to_thread(_copy_rest, data, destination, copied)
     except (OSError, StoreError) as error:
-        raise OperationRefused(f"The backup to {destination} failed: {error}.") from error
+        await asyncio.to_thread(shutil.rmtree, destination, ignore_errors=True)
+        raise OperationRefused(_failed(destination, error)) from error
     return copied
 
 
-def _prepare(destination: Path) -> None:
+def _failed(destination: Path, error: OSError | StoreError) -> str:
+    if isinstance(error, StoreError):
+        return str(error)
+    where = f" at {error.filename}" if error.filename else ""
+    return f"The backup to {destination} failed: {error.strerror or error}{where}."
+
+
+def _prepare(data: Path, destination: Path) -> None:
+    if destination.resolve().is_relative_to(data.resolve()):
+        raise OperationRefused(f"{destination} is in the data folder; name one outside of it.")
     destination.mkdir(parents=True, exist_ok=True, mode=0o700)
     if any(destination.iterdir()):
         raise OperationRefused(f"{destination} is not empty; name a new folder for the backup.")
