@@ -134,7 +134,6 @@ class BatchCore:
     def _submit(self, command: SubmitJob, now: Now) -> str:
         self.registry.queue_for(command.queue)
         intake.submit(self.book, self._specs, command, self._next_seq, now)
-        self.registry.note_demands(self._next_seq, command.request.consumables)
         self._next_seq += 1
         return command.job_id
 
@@ -213,7 +212,8 @@ class BatchCore:
             if kind is Kind.QUEUE:
                 is_used = self._end_jobs_of(name, now)
             else:
-                is_used = bool(self.scheduler.environment_use(name).running)
+                use = self.scheduler.environment_use(name)
+                is_used = use.running + use.ahead > 0
             if not is_used:
                 self.registry.forget(kind, name)
         self._tell_scheduler()

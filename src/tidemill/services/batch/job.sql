@@ -6,6 +6,9 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 -- name: insert_body
 INSERT INTO batch_body (job, spec, body) VALUES ($1, $2, $3)
 
+-- name: insert_demand
+INSERT INTO batch_demand (consumable, job, quantity) VALUES ($1, $2, $3)
+
 -- name: update_job
 UPDATE batch_job
 SET state = $2, started_ms = COALESCE($3, started_ms), stopped_ms = $4, progress = $5

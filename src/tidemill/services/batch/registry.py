@@ -7,13 +7,13 @@ in its own module; what holds between them is in `operation`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
 from tidemill.platform.clock import Now
 from tidemill.platform.limit import Limits
-from tidemill.platform.store import Row, Write
+from tidemill.platform.store import Write
 from tidemill.services.batch import environment, operation, registry_store
 from tidemill.services.batch.catalogue import Catalogue
 from tidemill.services.batch.environment import DEFAULT_ENGINE, Environment, Offer
@@ -40,7 +40,6 @@ class Registry:
         self.resources = Resources(names)
         self.catalogue = Catalogue(names, limits)
         self._job_bodies: dict[int, bytes] = {}
-        self._demands: list[Row] = []
 
     def restore(self, stored: Rows) -> None:
         """Take in what the database holds; everything counts as touched.
@@ -83,9 +82,8 @@ class Registry:
     def take_writes(self) -> list[Write]:
         """The rows changed since this was called last."""
         bodies, self._job_bodies = self._job_bodies, {}
-        demands, self._demands = self._demands, []
         changed = self.resources.take_changed()
-        return registry_store.writes(changed, self.catalogue.take_changed(), bodies, demands)
+        return registry_store.writes(changed, self.catalogue.take_changed(), bodies)
 
     def take_touched(self) -> Touched:
         """Names to tell the scheduler of since this was called last."""
@@ -162,10 +160,6 @@ class Registry:
         """The name of a consumable resource; refuses what there is not."""
         found = self.resources.existing(Kind.CONSUMABLE, text, "consumableResource")
         return str(found.name)
-
-    def note_demands(self, seq: int, consumables: Iterable[tuple[str, int]]) -> None:
-        """A new job asks for these, so that it is found by them."""
-        self._demands.extend((name, seq, quantity) for name, quantity in consumables)
 
     def rewrite_job_body(self, seq: int, body: bytes) -> None:
         """A job was given other tags, which stand in its body."""

@@ -20,6 +20,3 @@ DELETE FROM batch_definition WHERE name = $1 AND revision = $2
 
 -- name: update_job_body
 UPDATE batch_body SET body = $2 WHERE job = $1
-
--- name: insert_demand
-INSERT INTO batch_demand (consumable, job, quantity) VALUES ($1, $2, $3)

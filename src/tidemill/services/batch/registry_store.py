@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -36,12 +36,8 @@ def writes(
     resources: Mapping[tuple[str, str], bytes | None],
     definitions: Mapping[tuple[str, int], Revision | None],
     job_bodies: Mapping[int, bytes],
-    demands: Sequence[Row],
 ) -> list[Write]:
-    """The writes that make these changes durable; None stands for a row that goes.
-
-    `demands` are (consumable, job's seq, quantity).
-    """
+    """The writes that make these changes durable; None stands for a row that goes."""
     kept: list[Row] = [(*key, body) for key, body in resources.items() if body is not None]
     gone: list[Row] = [key for key, body in resources.items() if body is None]
     revisions: list[Row] = [
@@ -54,6 +50,5 @@ def writes(
         Write(SQL["upsert_definition"], revisions),
         Write(SQL["delete_definition"], forgotten),
         Write(SQL["update_job_body"], list(job_bodies.items())),
-        Write(SQL["insert_demand"], demands),
     )
     return [write for write in found if write.rows]

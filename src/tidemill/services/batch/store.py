@@ -2,8 +2,9 @@
 
 `batch_job` has a row per job and `batch_body` what never changes of it; `batch_child` has a row
 per array child that has begun and per node of a multi-node job, under the parent's `seq`;
-`batch_range` has the children that ended without having begun. An active array's child that is
-in neither waits, and only the core knows for what.
+`batch_range` has the children that ended without having begun; `batch_demand` the consumable
+resources that a job asks for, so that it is found by them. An active array's child that is in
+neither of the former waits, and only the core knows for what.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ class Changes:
         found = (
             Write(SQL["insert_job"], [_insert_row(*entry) for entry in self.new]),
             Write(SQL["insert_body"], [_body_row(job, command) for job, command, _ in self.new]),
+            Write(SQL["insert_demand"], [row for entry in self.new for row in _demands(*entry)]),
             Write(SQL["update_job"], [(job.seq, *_changing(job)) for job in self.moved]),
             Write(
                 SQL["update_progress"], [(job.seq, progress.encode(job)) for job in self.touched]
@@ -181,6 +183,10 @@ def _insert_row(job: Job, command: SubmitJob, created_ms: int) -> Row:
 
 def _body_row(job: Job, command: SubmitJob) -> Row:
     return job.seq, _encode_spec(_StoredSpec(job.spec, command.dependencies)), command.body
+
+
+def _demands(job: Job, command: SubmitJob, _: int) -> list[Row]:
+    return [(name, job.seq, quantity) for name, quantity in command.request.consumables]
 
 
 def _changing(unit: Unit) -> Row:
