@@ -6,13 +6,13 @@ from its history; the scheduler must admit the same jobs to the same places in t
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from math import exp
 from typing import Any
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from tidemill.platform.clock import Now
@@ -73,6 +73,15 @@ class Model:
     totals: dict[str, int] = field(default_factory=dict)
     jobs: list[Job] = field(default_factory=list)
     runs: list[Run] = field(default_factory=list)
+    lasts_ms: dict[str, float] = field(default_factory=dict)
+    guess_ms: dict[str, float] = field(default_factory=dict)
+
+    def end(self, run: Run, now_ms: int) -> None:
+        run.end_ms = now_ms
+        lasted_ms, share = now_ms - run.start_ms, run.job.waiting.share
+        for whose in (share, "all") if run.job.waiting.queue == "fair" else ():
+            before_ms = self.lasts_ms.get(whose, lasted_ms)
+            self.lasts_ms[whose] = before_ms + (lasted_ms - before_ms) / 8
 
     def running(self) -> list[Run]:
         return [run for run in self.runs if run.end_ms is None]
@@ -94,6 +103,8 @@ class Model:
 
     def score(self, share: str, now_ms: int) -> float:
         use = 0.0
+        lasts_ms = self.lasts_ms.get(share, self.guess_ms.get(share, 0))
+        expected = min(1 / 16, max(1, lasts_ms) / (POLICY.decay_s * 1000))
         for run in self.runs:
             waiting = run.job.waiting
             if waiting.queue == "fair" and waiting.share == share:
@@ -102,7 +113,7 @@ class Model:
                 use += waiting.request.cpu_milli * (
                     exp((end_ms - now_ms) / decay_ms) - exp((run.start_ms - now_ms) / decay_ms)
                 )
-                use += waiting.request.cpu_milli * (run.end_ms is None) / 16
+                use += waiting.request.cpu_milli * (run.end_ms is None) * expected
         return WEIGHTS[share] * use
 
     def turn(self, job: Job, now_ms: int) -> tuple[Any, ...]:
@@ -163,6 +174,8 @@ class Model:
                 continue
             self.jobs.remove(head)
             self.runs.append(Run(head, environment, now_ms))
+            if queue.name == "fair":
+                self.guess_ms[head.waiting.share] = self.lasts_ms.get("all", 1e9)
             admitted.append((head.key, environment))
 
     def place(self, queue: QueueSpec, request: Request, kept: dict[str, list[int]]) -> str | None:
@@ -245,7 +258,7 @@ class Pair:
         if not running:
             return
         run = running[number % len(running)]
-        run.end_ms = self.now_ms
+        self.model.end(run, self.now_ms)
         self.fast.release(run.job.key, self.now)
         if retry:
             if run.job.waiting.indexes is not None:
@@ -402,6 +415,48 @@ def test_shares_converge_to_their_weights(weights: list[float], durations: list[
     for n, part in enumerate(parts):
         got = used[f"share{n}"] / sum(used.values())
         assert got == pytest.approx(part / sum(parts), rel=0.08, abs=0.01)
+
+
+@given(
+    st.tuples(st.integers(2, 150), st.integers(2, 150)),
+    st.sampled_from([(0.1, 1.0), (1.0, 0.1), (0.25, 0.5), (1.0, 1.0)]),
+    st.booleans(),
+)
+@example((100, 100), (0.1, 1.0), True)
+@example((5, 5), (0.1, 1.0), True)
+@example((100, 5), (0.1, 1.0), True)
+@settings(max_examples=40, deadline=None)
+def test_short_jobs_on_one_vcpu_converge_at_once(
+    lasts_ms: tuple[int, int], weights: tuple[float, float], look_ahead: bool
+) -> None:
+    """Within the first jobs, also where the engine holds the next ones ahead."""
+    policy = FairShare(decay_s=600, weights=(("A", weights[0]), ("B", weights[1])))
+    scheduler = Scheduler()
+    scheduler.set_environment(
+        EnvironmentSpec(name="here", cpu_milli=1000, memory_mib=64, look_ahead=look_ahead)
+    )
+    scheduler.set_queue(QueueSpec(name="fair", priority=1, environments=("here",), policy=policy))
+    for n, share in enumerate("AB"):
+        scheduler.add(job(share, "fair", n, Request(1000, 1), share, IndexSet([(0, 100_000)])))
+    used = one_after_another(scheduler, {"A": lasts_ms[0], "B": lasts_ms[1]}, count=400)
+    owed = [used[share] * weight for share, weight in zip("AB", weights, strict=True)]
+    a_job_each = max(ms * weight for ms, weight in zip(lasts_ms, weights, strict=True))
+    assert owed[0] == pytest.approx(owed[1], rel=0.15, abs=4 * a_job_each)
+
+
+def one_after_another(scheduler: Scheduler, lasts_ms: dict[str, int], count: int) -> Counter[str]:
+    """Run `count` attempts on one vCPU, in the order admitted; the milliseconds of each job."""
+    used: Counter[str] = Counter()
+    admitted: deque[Admission] = deque()
+    now = Now(wall_ms=0, mono_ms=0)
+    for _ in range(count):
+        admitted += scheduler.cycle(now)
+        admission = admitted.popleft()
+        used[admission.job_id] += lasts_ms[admission.job_id]
+        now_ms = now.mono_ms + lasts_ms[admission.job_id]
+        now = Now(wall_ms=now_ms, mono_ms=now_ms)
+        scheduler.release(admission.key, now)
+    return used
 
 
 def simulate(scheduler: Scheduler, durations: list[int], until_ms: int) -> Counter[str]:

@@ -39,14 +39,14 @@ class Environment:
         self.resize(spec)
         self.forget_kept()
 
-    def resize(self, spec: EnvironmentSpec) -> None:
-        """Take on a new size; what runs stays, even where it is now too much."""
+    def resize(self, spec: EnvironmentSpec) -> list[str]:
+        """Take on a new size, and say who moves inside; what runs stays, even if it is too much."""
         self.cpu_free += spec.cpu_milli - self.spec.cpu_milli
         self.memory_free += spec.memory_mib - self.spec.memory_mib
         self.gpus_free += spec.gpus - self.spec.gpus
         self.spec = spec
         self.is_open = spec.enabled and spec.valid
-        self._move_inside()
+        return self._move_inside()
 
     def fits(self, request: Request) -> bool:
         """Whether `request` could start at once, without taking what is kept or overtaking."""
@@ -81,22 +81,23 @@ class Environment:
             and len(self.ahead) < self.pace.allowance(mono_ms)
         )
 
-    def hold(self, key: str, request: Request) -> None:
-        """Give `request` room: inside when it fits, else ahead, where the engine knows how."""
+    def hold(self, key: str, request: Request) -> bool:
+        """Give `request` room inside when it fits: True; else ahead, where the engine knows how."""
         if not self.ahead and (self._has_free(request) or not self.spec.look_ahead):
             self._enter(request)
-        else:
-            self.ahead[key] = request
+            return True
+        self.ahead[key] = request
+        return False
 
-    def free(self, key: str, request: Request, mono_ms: int) -> None:
-        """Take back what `hold` gave; those ahead move up."""
+    def free(self, key: str, request: Request, mono_ms: int) -> list[str]:
+        """Take back what `hold` gave; those ahead move up, and it says who moves inside."""
         self.pace.count_end(mono_ms)
         if self.ahead.pop(key, None) is None:
             self.inside -= 1
             self.cpu_free += request.cpu_milli
             self.memory_free += request.memory_mib
             self.gpus_free += request.gpus
-        self._move_inside()
+        return self._move_inside()
 
     def keep(self, priority: int, waiting: Waiting) -> None:
         """Keep room for the head of a queue against all that come later in this cycle."""
@@ -134,13 +135,16 @@ class Environment:
         self.memory_free -= request.memory_mib
         self.gpus_free -= request.gpus
 
-    def _move_inside(self) -> None:
+    def _move_inside(self) -> list[str]:
+        entered: list[str] = []
         while self.ahead:
             key, request = next(iter(self.ahead.items()))
             if not self._has_free(request):
-                return
+                break
             del self.ahead[key]
             self._enter(request)
+            entered.append(key)
+        return entered
 
 
 class Consumable:

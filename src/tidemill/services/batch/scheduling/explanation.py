@@ -217,7 +217,7 @@ def _reserve_words(view: View) -> str:
     total = view.queue.cpu_milli
     return (
         f"needs {vcpus(view.waiting.request.cpu_milli)} vCPU; queue `{view.queue.spec.name}` has"
-        f" {vcpus(ledger.running)} of {vcpus(total)} in use and its policy keeps"
+        f" {vcpus(ledger.held)} of {vcpus(total)} in use and its policy keeps"
         f" {vcpus(ledger.reserved(total))} for shares that are not active"
         f" ({ledger.active} active)"
     )

@@ -1,42 +1,57 @@
 """How much each share of a fair-share queue has had, and whose turn that makes it.
 
-A share's score is `weight x (decayed average of vCPUs in use + a sixteenth of those in use now)`;
-the lowest score goes first. The average looks back over shareDecaySeconds exponentially, so that
-who had little recently catches up. What runs now counts at once, or one share would take every
-place that comes free in one moment; and only by a part, or whole jobs, which can't be split as a
-weight would have it, would be rounded the same way every time. Scores of waiting shares level
-out, which gives each a part of the vCPUs in proportion to 1 / weight.
+A share's score is `weight x (decayed average of vCPUs in use + what its attempts at hand are
+expected to add to that)`; the lowest score goes first. The average looks back over
+shareDecaySeconds exponentially, so that who had little recently catches up. What was admitted
+counts at once, or one share would take every place that comes free in one moment; and only by as
+much as it will come to, which is judged by how long the share's attempts lasted lately: short
+jobs that counted for more would take turns one by one, whatever the weights. No attempt counts
+for more than a sixteenth of shareDecaySeconds, or whole jobs, which can't be split as a weight
+would have it, would be rounded the same way every time. Scores of waiting shares level out,
+which gives each a part of the vCPUs in proportion to 1 / weight.
 
 `Ledger.key` is the logarithm of the score with the common decay taken out: it stands still while
-a share has nothing running and only grows while it has. So an order kept by key stays right as
-time passes, but for shares that run something, which can only have moved back.
+a share has no attempts and only grows while it has. So an order kept by key stays right as
+time passes, but for shares with attempts, which can only have moved back.
 """
 
 from __future__ import annotations
 
 from math import exp, inf, log
+from typing import Final
 
 from tidemill.services.batch.scheduling.spec import FairShare
 
-DEFAULT_DECAY_S = 600
-FORGET_BELOW_MILLI = 0.001
-PRESENT_PART = 1 / 16
+DEFAULT_DECAY_S: Final = 600
+FORGET_BELOW_MILLI: Final = 0.001
+EXPECTED_PART_MAX: Final = 1 / 16
+"""Of shareDecaySeconds: for as long an attempt is expected to last at most."""
+_LATELY: Final = 1 / 8
+"""How much the latest attempt counts in how long they lasted lately."""
 
 
 class Share:
     """One share identifier's account in one queue.
 
-    `running` is what its `attempts` have in use and `average` the decayed average of that as it
-    was at `at_ms`, both in thousandths of a vCPU; `waiting` counts its jobs in line.
+    `held` is what its `attempts` were admitted with, `running` what those of them have in use
+    that have room, and `average` the decayed average of that as it was at `at_ms`, all in
+    thousandths of a vCPU. `lasts_ms` is how long its `ended` attempts lasted lately; `waiting`
+    counts its jobs in line.
     """
 
-    __slots__ = ("at_ms", "attempts", "average", "identifier", "running", "waiting", "weight")
+    __slots__ = (
+        "at_ms", "attempts", "average", "ended", "held", "identifier", "lasts_ms", "running",
+        "waiting", "weight",
+    )  # fmt: skip
 
     def __init__(self, identifier: str, weight: float) -> None:
         self.identifier = identifier
         self.weight = weight
         self.attempts = 0
+        self.held = 0
         self.running = 0
+        self.ended = 0
+        self.lasts_ms = inf
         self.waiting = 0
         self.average = 0.0
         self.at_ms = 0
@@ -45,7 +60,8 @@ class Share:
 class Ledger:
     """The accounts of one queue's shares under its policy.
 
-    `active` shares have jobs runnable or running; `running` is what all of them have in use.
+    `active` shares have jobs runnable or running; `held` is what all of them were admitted with
+    and `lasts_ms` how long attempts of any share lasted lately.
     """
 
     def __init__(self, policy: FairShare) -> None:
@@ -53,7 +69,8 @@ class Ledger:
         self.active = 0
         self._sweep_at = 1024
         self.latest_ms = 0
-        self.running = 0
+        self.held = 0
+        self.lasts_ms = inf
         self.adopt(policy)
 
     def adopt(self, policy: FairShare) -> None:
@@ -97,7 +114,14 @@ class Ledger:
     def score(self, share: Share, now_ms: int) -> float:
         """Weighted use, in thousandths of a vCPU."""
         average = share.average if now_ms <= share.at_ms else self.average(share, now_ms)
-        return share.weight * (share.running * PRESENT_PART + average)
+        return share.weight * (share.held * self.expected_part(share) + average)
+
+    def expected_part(self, share: Share) -> float:
+        """How much an attempt of `share` is expected to add to its average, per vCPU.
+
+        At least what a millisecond does, for that is as finely as time is told here.
+        """
+        return min(EXPECTED_PART_MAX, max(1.0, share.lasts_ms) / self.decay_ms)
 
     def average(self, share: Share, now_ms: int) -> float:
         """The decayed average of thousandths of a vCPU in use, as of now."""
@@ -106,23 +130,37 @@ class Ledger:
             return share.average
         return share.running + (share.average - share.running) * exp(-elapsed_ms / self.decay_ms)
 
-    def start(self, share: Share, cpu_milli: int, now_ms: int) -> None:
-        """Charge `share` with an attempt that takes its room now."""
+    def admit(self, share: Share, cpu_milli: int, now_ms: int) -> None:
+        """Charge `share` with what an attempt is expected to use."""
         if now_ms > share.at_ms:
             self._settle(share, now_ms)
         if not share.attempts and not share.waiting:
             self.active += 1
+        if not share.ended:
+            share.lasts_ms = self.lasts_ms
         share.attempts += 1
-        share.running += cpu_milli
-        self.running += cpu_milli
+        share.held += cpu_milli
+        self.held += cpu_milli
 
-    def stop(self, share: Share, cpu_milli: int, now_ms: int) -> None:
-        """The attempt has ended; what it used goes on to count, less and less."""
+    def start(self, share: Share, cpu_milli: int, now_ms: int) -> None:
+        """An attempt that was admitted has room from now on, so that its use counts."""
         if now_ms > share.at_ms:
             self._settle(share, now_ms)
+        share.running += cpu_milli
+
+    def stop(self, share: Share, cpu_milli: int, now_ms: int, since_ms: int | None) -> None:
+        """The attempt, which had room since then or never, has ended.
+
+        What it used goes on to count, less and less.
+        """
+        if now_ms > share.at_ms:
+            self._settle(share, now_ms)
+        if since_ms is not None:
+            share.running -= cpu_milli
+            self._learn(share, now_ms - since_ms)
         share.attempts -= 1
-        share.running -= cpu_milli
-        self.running -= cpu_milli
+        share.held -= cpu_milli
+        self.held -= cpu_milli
         if not share.attempts and not share.waiting:
             self.active -= 1
 
@@ -157,7 +195,12 @@ class Ledger:
         """
         if not self.policy.reservation_percent or not share.attempts:
             return False
-        return self.running + cpu_milli > total_milli - self.reserved(total_milli)
+        return self.held + cpu_milli > total_milli - self.reserved(total_milli)
+
+    def _learn(self, share: Share, lasted_ms: int) -> None:
+        self.lasts_ms = _lately(self.lasts_ms, lasted_ms)
+        share.lasts_ms = _lately(share.lasts_ms if share.ended else inf, lasted_ms)
+        share.ended += 1
 
     def _settle(self, share: Share, now_ms: int) -> None:
         share.average = self.average(share, now_ms)
@@ -172,3 +215,7 @@ class Ledger:
             if share.attempts or share.waiting or self.average(share, now_ms) >= FORGET_BELOW_MILLI
         }
         self._sweep_at = max(1024, 2 * len(self._shares))
+
+
+def _lately(before_ms: float, lasted_ms: int) -> float:
+    return lasted_ms if before_ms == inf else before_ms + (lasted_ms - before_ms) * _LATELY

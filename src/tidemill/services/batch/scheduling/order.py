@@ -131,7 +131,7 @@ class FairLane:
             if ticket != standing.ticket:
                 heappop(heap)
                 continue
-            if standing.share.running:
+            if standing.share.attempts:
                 present = self._ledger.key(standing.share, now_ms)
                 if present > key:
                     heapreplace(heap, (present, seq, ticket, standing))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace, merge
 from itertools import islice
 
-from tidemill.services.batch.scheduling.fairshare import PRESENT_PART, Ledger
+from tidemill.services.batch.scheduling.fairshare import Ledger
 from tidemill.services.batch.scheduling.line import Line
 from tidemill.services.batch.scheduling.queue import Queue
 from tidemill.services.batch.scheduling.spec import Waiting
@@ -107,16 +107,17 @@ def _fair_units(queue: Queue, ledger: Ledger, now_ms: int) -> Iterator[tuple[str
     for identifier, lines in by_share.items():
         share = ledger.share(identifier)
         seq = min(lines, key=Line.first).first()[1]
-        turns.append((ledger.score(share, now_ms), seq, share.weight, _charged(lines)))
+        per_milli = share.weight * ledger.expected_part(share)
+        turns.append((ledger.score(share, now_ms), seq, per_milli, _charged(lines)))
     heapify(turns)
     while turns:
-        score, seq, weight, units = turns[0]
+        score, seq, per_milli, units = turns[0]
         unit = next(units, None)
         if unit is None:
             heappop(turns)
             continue
         yield unit[0], unit[1]
-        heapreplace(turns, (score + weight * unit[2] * PRESENT_PART, seq, weight, units))
+        heapreplace(turns, (score + per_milli * unit[2], seq, per_milli, units))
 
 
 def _charged(lines: list[Line]) -> Iterator[tuple[str, int | None, int]]:

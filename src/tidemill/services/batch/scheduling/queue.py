@@ -104,7 +104,7 @@ class Queue:
                 self._leave_lane(waiting, now_ms)
             return None
         share = ledger.share(waiting.share)
-        ledger.start(share, waiting.request.cpu_milli, now_ms)
+        ledger.admit(share, waiting.request.cpu_milli, now_ms)
         if leaves:
             ledger.leave(share)
             self._leave_lane(waiting, now_ms)
@@ -143,18 +143,18 @@ class Queue:
             lane.is_held = True
 
     def charge(self, share_name: str, cpu_milli: int, now_ms: int) -> Account | None:
-        """An attempt of this share takes room now; None where shares mean nothing."""
+        """An attempt of this share was admitted; None where shares mean nothing."""
         if self.ledger is None:
             return None
         share = self.ledger.share(share_name)
-        self.ledger.start(share, cpu_milli, now_ms)
+        self.ledger.admit(share, cpu_milli, now_ms)
         self._touch(share, now_ms)
         return self.ledger, share
 
-    def settle(self, account: Account, cpu_milli: int, now_ms: int) -> None:
-        """The attempt that was charged to `account` has ended."""
+    def settle(self, account: Account, cpu_milli: int, now_ms: int, since_ms: int | None) -> None:
+        """The attempt that was charged to `account`, and had room since then, has ended."""
         ledger, share = account
-        ledger.stop(share, cpu_milli, now_ms)
+        ledger.stop(share, cpu_milli, now_ms, since_ms)
         self._touch(share, now_ms)
 
     def is_held_by_reserve(self, waiting: Waiting) -> bool:

@@ -7,6 +7,7 @@ beside this explains the rules and the reasons.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heapreplace
 
@@ -41,12 +42,13 @@ Head = tuple[int, int, str, Queue, Waiting]
 
 @dataclass(slots=True)
 class _Hold:
-    """What an attempt holds from its admission to its release."""
+    """What an attempt holds from its admission to its release; it has room since `since_ms`."""
 
     environment: Environment
     request: Request
     queue: Queue | None
     account: Account | None
+    since_ms: int | None = None
 
 
 class Scheduler:
@@ -60,6 +62,7 @@ class Scheduler:
         self._holds: dict[str, _Hold] = {}
         self._reservations = Reservations()
         self._is_stirred = False
+        self._latest_ms = 0
 
     # What there is
 
@@ -69,7 +72,7 @@ class Scheduler:
         if environment is None:
             self._environments[spec.name] = Environment(spec)
         else:
-            environment.resize(spec)
+            self._start(environment.resize(spec), self._latest_ms)
         self._attach_queues()
 
     def remove_environment(self, name: str) -> None:
@@ -152,7 +155,7 @@ class Scheduler:
             self._attach_queues()
         whose = self._queues.get(queue)
         account = whose.charge(share, request.cpu_milli, now.mono_ms) if whose else None
-        self._hold(key, _Hold(where, request, whose, account))
+        self._hold(key, _Hold(where, request, whose, account), now.mono_ms)
 
     def release(self, key: str, now: Now, *, spend: bool = True) -> Released | None:
         """Take back what the attempt `key` holds: it has ended. None when it holds nothing.
@@ -163,9 +166,10 @@ class Scheduler:
         if hold is None:
             return None
         request = hold.request
-        hold.environment.free(key, request, now.mono_ms)
+        entered = hold.environment.free(key, request, now.mono_ms)
         if hold.queue is not None and hold.account is not None:
-            hold.queue.settle(hold.account, request.cpu_milli, now.mono_ms)
+            hold.queue.settle(hold.account, request.cpu_milli, now.mono_ms, hold.since_ms)
+        self._start(entered, now.mono_ms)
         self._is_stirred = True
         if not request.consumables:
             return hold.environment.released
@@ -181,11 +185,21 @@ class Scheduler:
                 del self._consumables[name]
         return tuple(spent)
 
-    def _hold(self, key: str, hold: _Hold) -> None:
-        hold.environment.hold(key, hold.request)
+    def _hold(self, key: str, hold: _Hold, mono_ms: int) -> None:
+        self._holds[key] = hold
         for name, amount in hold.request.consumables:
             self._consumables.setdefault(name, Consumable()).in_use += amount
-        self._holds[key] = hold
+        if hold.environment.hold(key, hold.request):
+            self._start((key,), mono_ms)
+
+    def _start(self, keys: Sequence[str], mono_ms: int) -> None:
+        """These attempts have room from now on; until then their engine held them back."""
+        for key in keys:
+            hold = self._holds[key]
+            hold.since_ms = mono_ms
+            if hold.account is not None:
+                ledger, share = hold.account
+                ledger.start(share, hold.request.cpu_milli, mono_ms)
 
     # What starts now
 
@@ -198,6 +212,7 @@ class Scheduler:
         if not self._is_stirred:
             return []
         self._is_stirred = False
+        self._latest_ms = now.mono_ms
         admissions: list[Admission] = []
         heads = self._collect_heads(now.mono_ms)
         first_held: dict[str, Waiting] = {}
@@ -258,7 +273,8 @@ class Scheduler:
         if queue.held is waiting:
             queue.held = None
         admission = Admission(waiting.job_id, index, environment.spec.name)
-        self._hold(admission.key, _Hold(environment, waiting.request, queue, account))
+        hold = _Hold(environment, waiting.request, queue, account)
+        self._hold(admission.key, hold, now.mono_ms)
         return admission
 
     def _note_held(self, first_held: dict[str, Waiting], now: Now) -> None:

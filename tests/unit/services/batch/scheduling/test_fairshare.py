@@ -162,7 +162,8 @@ def test_accounts_of_idle_shares_are_forgotten_in_time() -> None:
     ledger = Ledger(FairShare(decay_s=1))
     for n in range(5000):
         share = ledger.share(f"user{n}")
+        ledger.admit(share, 1000, n * 1000)
         ledger.start(share, 1000, n * 1000)
-        ledger.stop(share, 1000, n * 1000 + 10)
+        ledger.stop(share, 1000, n * 1000 + 10, since_ms=n * 1000)
     assert len(ledger.shares()) < 2500
     assert ledger.active == 0
