@@ -11,7 +11,7 @@ help:
 	@echo "make test      run every test, on SQLite and PostgreSQL"
 	@echo "make check     ruff, mypy, import rules, tidy rules"
 	@echo "make bench     measure every claim beside its peer or limit"
-	@echo "make simulate  the long form of the seeded simulations"
+	@echo "make simulate  the long form of the seeded simulations and of the crash tests"
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -45,7 +45,7 @@ bench: $(VENV)/.bench
 	$(BIN)/python -m benchmarks.all
 
 simulate: $(VENV)/.dev
-	TIDEMILL_SIMULATE_SEEDS=$${TIDEMILL_SIMULATE_SEEDS:-2000} $(BIN)/python -m pytest tests/simulation
+	TIDEMILL_SIMULATE_SEEDS=$${TIDEMILL_SIMULATE_SEEDS:-2000} $(BIN)/python -m pytest tests/simulation tests/acceptance/test_crash*.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis demo-site

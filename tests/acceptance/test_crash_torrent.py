@@ -13,8 +13,8 @@ from crash_lab import IS_LONG, CrashLab, crash_lab
 
 LINE_BYTES = 1000
 LINES = 1_000_000 if IS_LONG else 60_000
-SHORT = 500
-GROWTH_BYTES_MAX = 24 << 20
+SHORT = 300
+GROWTH_BYTES_MAX = 8 << 20
 SAMPLE_S = 0.1
 
 

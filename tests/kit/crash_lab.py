@@ -13,14 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import psutil
-from batch_client import BatchClient, wait_for
+from batch_client import ENDED, BatchClient, wait_for
 from crash_witness import Witness
 
 from tidemill.sdk.local import LocalServer
@@ -73,6 +72,14 @@ class CrashLab:
         """An array's statusSummary."""
         found: dict[str, int] = self.batch.describe(array_id)["arrayProperties"]["statusSummary"]
         return found
+
+    def succeeded(self, array_id: str, size: int) -> list[dict[str, Any]]:
+        """The details of all children of an array that is to succeed."""
+        self.until(lambda: self.batch.describe(array_id)["status"] in ENDED)
+        children = self.children(array_id, size)
+        failed = [child for child in children if child["status"] != "SUCCEEDED"]
+        assert not failed, f"{len(failed)} children failed, the first is {failed[0]}"
+        return children
 
     def children(self, array_id: str, size: int) -> list[dict[str, Any]]:
         """The details of all children of an array."""
@@ -191,11 +198,6 @@ def crash_lab(seed: int, *arguments: str) -> Iterator[CrashLab]:
             lab.clear()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def states(jobs: list[dict[str, Any]]) -> Counter[str]:
-    """How many jobs are in which state."""
-    return Counter(job["status"] for job in jobs)
 
 
 def _processes(ask: Callable[[psutil.Process], Any]) -> Iterator[tuple[psutil.Process, Any]]:
