@@ -21,15 +21,40 @@ DATA_OPTION = click.option(
 
 
 @click.command(short_help="Serve until stopped.")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", type=click.IntRange(0, 65535), default=5057, show_default=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), metavar="N", default=5057, show_default=True)
 @DATA_OPTION
 @click.option("--database", metavar="URL", help="postgresql://...; SQLite in the data folder else.")
-@click.option("--limits", type=click.Choice(["aws", "lifted"]), default="aws", show_default=True)
-@click.option("--auth", type=click.Choice(["keys", "off"]), default="keys", show_default=True)
-@click.option("--account", metavar="ID", default="000000000000", show_default=True)
+@click.option(
+    "--limits",
+    type=click.Choice(["aws", "lifted"]),
+    default="aws",
+    show_default=True,
+    help="AWS's own, so that what works here works there, or raised ones.",
+)
+@click.option(
+    "--auth",
+    type=click.Choice(["keys", "off"]),
+    default="keys",
+    show_default=True,
+    help="off serves unsigned requests, on loopback only.",
+)
+@click.option(
+    "--account",
+    metavar="ID",
+    default="000000000000",
+    show_default=True,
+    help="The account that ARNs name.",
+)
 @click.option("--region", metavar="NAME", default="us-east-1", show_default=True)
-@click.option("--keep", metavar="DAYS", type=float, default=7.0, show_default=True)
+@click.option(
+    "--keep",
+    metavar="DAYS",
+    type=float,
+    default=7.0,
+    show_default=True,
+    help="How long ended jobs and their logs are kept.",
+)
 @click.option("--floor-mib", type=click.IntRange(0), default=256, hidden=True)
 @click.option("--ready-fd", type=int, hidden=True)
 def serve(data: Path | None, keep: float, ready_fd: int | None, **options: Any) -> None:

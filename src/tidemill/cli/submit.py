@@ -22,16 +22,36 @@ DEFINITION = "tidemill-command"
 )
 @click.option("--name", help="The job's name; the command's own by default.")
 @click.option("--queue", default="default", show_default=True)
-@click.option("--array", "array_size", type=click.IntRange(2), help="Run N children, 0 to N-1.")
+@click.option(
+    "--array", "array_size", type=click.IntRange(2), metavar="N", help="Run N children, 0 to N-1."
+)
 @click.option("--after", multiple=True, metavar="ID", help="Wait until this job has succeeded.")
 @click.option(
-    "--vcpus", type=click.FloatRange(min=0, min_open=True), default=1.0, show_default=True
+    "--vcpus",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="N",
+    default=1.0,
+    show_default=True,
+    help="Fractions too.",
 )
-@click.option("--memory", type=click.IntRange(4), default=512, help="MiB.", show_default=True)
-@click.option("--attempts", type=click.IntRange(1, 10), default=1, show_default=True)
-@click.option("--timeout", type=click.IntRange(1), help="Seconds that an attempt may take.")
-@click.option("--tenant", help="The share identifier, in a queue with fair shares.")
-@click.option("--priority", type=click.IntRange(0, 9999), help="Within the share.")
+@click.option(
+    "--memory", type=click.IntRange(4), metavar="MIB", default=512, show_default=True, help="MiB."
+)
+@click.option(
+    "--attempts",
+    type=click.IntRange(1, 10),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="How often it is tried, 1 to 10.",
+)
+@click.option(
+    "--timeout", type=click.IntRange(1), metavar="S", help="Seconds that an attempt may take."
+)
+@click.option("--tenant", metavar="NAME", help="The share identifier, where queues have shares.")
+@click.option(
+    "--priority", type=click.IntRange(0, 9999), metavar="N", help="Within the share; higher first."
+)
 @click.option("--env", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
 @JSON_OPTION
 @click.argument("command", nargs=-1, required=True)

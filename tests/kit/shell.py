@@ -1,0 +1,133 @@
+"""The `tidemill` command as a shell has it: a clean environment, what it printed, how it exited."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+DEADLINE_S = 30.0
+COMMAND = (sys.executable, "-m", "tidemill")
+
+
+def clean_environment(home: Path, **variables: str) -> dict[str, str]:
+    """A user's environment without any AWS setting; the data folder is `home`'s own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    for name in ("TIDEMILL_DATA", "XDG_DATA_HOME"):
+        kept.pop(name, None)
+    nowhere = {
+        "AWS_CONFIG_FILE": str(home / "aws" / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(home / "aws" / "credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    return {**kept, "HOME": str(home), **nowhere, **variables}
+
+
+def run(
+    *arguments: str, environment: Mapping[str, str], cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run the command to its end."""
+    return subprocess.run(
+        [*COMMAND, *arguments],
+        env=environment,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+    )
+
+
+def sentence(done: subprocess.CompletedProcess[str], code: int = 1) -> str:
+    """The one sentence of a command that failed as it should."""
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    [line] = done.stderr.strip().splitlines()
+    assert line.startswith("Error: ")
+    return line.removeprefix("Error: ")
+
+
+class Served:
+    """A `tidemill serve` in the foreground of some other terminal."""
+
+    def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
+        self._ready, writing = os.pipe()
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--port", "0", "--ready-fd", str(writing), *arguments],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            pass_fds=(writing,),
+            start_new_session=True,
+        )
+        os.close(writing)
+        self.said = ""
+
+    def wait_ready(self) -> None:
+        """Return once it serves."""
+        readable, _, _ = select.select([self._ready], [], [], DEADLINE_S)
+        assert readable, self.said
+        assert os.read(self._ready, 100), self.finish()
+
+    def wait_said(self, words: str) -> None:
+        """Return once it has printed `words`."""
+        assert self.process.stderr is not None
+        while words not in self.said:
+            readable, _, _ = select.select([self.process.stderr], [], [], DEADLINE_S)
+            assert readable, f"it does not say {words!r}, but {self.said!r}"
+            line = self.process.stderr.readline()
+            assert line, f"it ended without saying {words!r}: {self.said!r}"
+            self.said += line
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def finish(self) -> str:
+        """Everything that it printed, after it has ended."""
+        _, rest = self.process.communicate(timeout=DEADLINE_S)
+        self.said += rest or ""
+        return self.said
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        os.close(self._ready)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
+
+
+@contextlib.contextmanager
+def serve(*arguments: str, environment: Mapping[str, str]) -> Iterator[Served]:
+    """A server for a `with` block, killed at its end if it runs then."""
+    served = Served(*arguments, environment=environment)
+    try:
+        yield served
+    finally:
+        served.close()
+
+
+def until(holds: Callable[[], object], what: str) -> None:
+    """Return once `holds()`; a test that waits for long enough fails and says for what."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not holds():
+        assert time.monotonic() < deadline, f"not within {DEADLINE_S:g} s: {what}"
+        time.sleep(0.01)  # polls
+
+
+def processes_with(marker: str) -> list[int]:
+    """The processes whose command line names `marker`, those that only await their parent not."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                if marker in (entry / "cmdline").read_bytes().decode("utf-8", "replace"):
+                    found.append(int(entry.name))
+    return found
