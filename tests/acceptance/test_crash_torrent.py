@@ -37,7 +37,7 @@ def test_a_torrent_of_output_fills_no_memory_and_holds_up_nobody() -> None:
 def _run_short(lab: CrashLab, queue: str) -> float:
     """How long an array of short jobs takes, in seconds."""
     begin = time.monotonic()
-    short = lab.define("short", "", memory="16")
+    short = lab.define("short", "", is_locked=False, memory="16")
     lab.batch.succeeded(lab.batch.submit(queue, short, arrayProperties={"size": SHORT}))
     return time.monotonic() - begin
 

@@ -58,9 +58,9 @@ class CrashLab:
 
     # Jobs
 
-    def define(self, name: str, work: str, **members: Any) -> str:
+    def define(self, name: str, work: str, *, is_locked: bool = True, **members: Any) -> str:
         """A definition of a witnessed job; its name."""
-        command = ("sh", self.witness.script(name, work))
+        command = ("sh", self.witness.script(name, work, is_locked=is_locked))
         return self.batch.define(*command, container={"environment": [self.mark]}, **members)
 
     @property

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-_SCRIPT = """\
+_LOCK = """\
 exec 9>>"{folder}/locks/$AWS_BATCH_JOB_ID"
 flock -n 9 && found=alone || found=ghost
+"""
+_SCRIPT = """\
 me="$AWS_BATCH_JOB_ID $AWS_BATCH_JOB_ATTEMPT $$"
 echo "start $me $found" >>"{folder}/witness"
 echo "output of $AWS_BATCH_JOB_ID $AWS_BATCH_JOB_ATTEMPT"
@@ -43,10 +45,14 @@ class Witness:
         self._path.touch()
         self._offset = 0
 
-    def script(self, name: str, work: str) -> str:
-        """Write a job that does `work`, shell lines that may set `code`; its path."""
+    def script(self, name: str, work: str, *, is_locked: bool = True) -> str:
+        """Write a job that does `work`, shell lines that may set `code`; its path.
+
+        One that leaves nothing behind may do without the lock, which costs a process.
+        """
         path = self.folder / f"{name}.sh"
-        path.write_text(_SCRIPT.format(folder=self.folder, work=work))
+        text = _LOCK + _SCRIPT if is_locked else _SCRIPT
+        path.write_text(text.format(folder=self.folder, work=work))
         return str(path)
 
     def read(self) -> Witness:
@@ -79,4 +85,4 @@ class Witness:
             self.ended += 1
         else:
             seen.starts.append(pid)
-            seen.ghosts += words[4] == "ghost"
+            seen.ghosts += words[4:] == ["ghost"]
