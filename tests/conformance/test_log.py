@@ -201,6 +201,35 @@ def test_a_torn_tail_is_passed_over_and_healed_by_the_next_writer(
     assert messages(reader.read(GROUP, name(2))) == ["other"]
 
 
+def test_a_full_disk_holds_back_output_of_streams_that_have_ended(
+    tmp_path: Path, reader: LogReader
+) -> None:
+    resource = pytest.importorskip("resource")
+    writer = LogWriter(tmp_path)
+    write(writer, name(1), b"early\n")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))  # stands for the full disk
+    try:
+        write(writer, name(2), b"small\n", at_ms=T0 + 60_000)
+        write(writer, name(3), b"L" * 70_000 + b"\n", b"end\n")
+        write(writer, name(4), b"x" * 2_000_000 + b"\n")
+        write(writer, name(5, T0 + 120_000), b"later\n", at_ms=T0 + 120_000)
+        witness = (tmp_path / "witness").open("wb")
+        writer.flush()
+        assert writer.is_waiting
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    writer.flush()
+    assert not writer.is_waiting
+    assert writer.lost_bytes == 2_000_001
+    assert messages(reader.read(GROUP, name(2))) == ["small"]
+    assert messages(reader.read(GROUP, name(3))) == ["L" * 70_000, "end"]
+    assert messages(reader.read(GROUP, name(5, T0 + 120_000))) == ["later"]
+    writer.close()
+    with witness:
+        assert os.fstat(witness.fileno()).st_size == 0
+
+
 def test_retention_takes_whole_minutes_but_none_that_is_written_to(
     writer: LogWriter, reader: LogReader, tmp_path: Path
 ) -> None:

@@ -4,8 +4,8 @@ One writer a folder. While a stream is open its segment is locked (`flock`), so 
 never takes away what is still written to. Nothing is synced: output survives the death of any
 process, as the kernel holds it.
 
-When the disk is full, jobs are not held up: what can't be written waits, up to a bound, and is
-dropped beyond it; `LogWriter.lost_bytes` says how much.
+When the disk is full, jobs are not held up: what can't be written waits for a later `flush`, and
+its file stays open until then. Beyond a bound it is dropped; `LogWriter.lost_bytes` says how much.
 """
 
 from __future__ import annotations
@@ -61,12 +61,18 @@ class LogWriter:
             for file in dirty:
                 self._flush(file)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether something could not be written yet, so that `flush` is to be called again."""
+        return bool(self._dirty)
+
     def close(self) -> None:
-        """Flush, and let go of every segment; open streams must have been closed."""
+        """Flush, and let go of every file; open streams must have been closed."""
         self.flush()
-        for segment in self._segments.values():
-            segment.close()
+        for file in dict.fromkeys([*self._segments.values(), *self._dirty]):
+            file.close()
         self._segments.clear()
+        self._dirty.clear()
         self._newest = None
 
     def touch(self, file: _Segment | _OwnFile) -> None:
@@ -74,22 +80,29 @@ class LogWriter:
         self._dirty[file] = None
 
     def rest(self, file: _Segment | _OwnFile) -> None:
-        """Close a file that no open stream writes to; the newest segment stays at hand."""
-        if isinstance(file, _Segment):
-            if file.open_count or file is self._newest:
-                return
-            self._segments.pop(file.path, None)
+        """Close a file that no open stream writes to; the newest segment stays at hand.
+
+        What can't be written for now keeps it open: the `flush` that succeeds closes it.
+        """
+        if isinstance(file, _Segment) and (file.open_count or file is self._newest):
+            return
+        file.is_left = False
         if file in self._dirty:
             del self._dirty[file]
             self._flush(file)
+        if file.pending:
+            file.is_left = True
+            return
+        if isinstance(file, _Segment):
+            self._segments.pop(file.path, None)
         file.close()
 
     def _flush(self, file: _Segment | _OwnFile) -> None:
-        lost_bytes = file.flush()
-        if lost_bytes:
-            self.lost_bytes += lost_bytes
+        self.lost_bytes += file.flush()
         if file.pending:
             self._dirty[file] = None
+        elif file.is_left:
+            self.rest(file)
 
     def _segment(self, place: Place) -> _Segment:
         segment = self._segments.get(place.segment)
@@ -158,6 +171,8 @@ class _Segment:
         self._file = _open_locked(path)
         self._size = os.fstat(self._file).st_size
         self.open_count = 0
+        self.is_left = False
+        """Whether it is to be closed as soon as nothing is pending."""
         self.pending: list[bytes] = []
         self.left: dict[bytes, tuple[int, int]] = {}
         """(bytes of output, bytes taken up) of the streams that an earlier writer left here."""
@@ -165,6 +180,7 @@ class _Segment:
             self._heal()
 
     def flush(self) -> int:
+        """Write what is pending; how many bytes were dropped instead."""
         data = b"".join(self.pending)
         if _append(self._file, self._size, data):
             self._size += len(data)
@@ -199,21 +215,26 @@ class _OwnFile:
 
     def __init__(self, path: str, base: int) -> None:
         self._file = _open_locked(f"{path}.log")
+        try:
+            self._index = _open_locked(f"{path}.idx")
+        except OSError:
+            os.close(self._file)
+            raise
         self._size = os.fstat(self._file).st_size
-        self._index = _open_locked(f"{path}.idx")
         self._index_size = os.fstat(self._index).st_size // MARK.size * MARK.size
         os.ftruncate(self._index, self._index_size)
         if self._index_size:
             base = MARK.unpack(os.pread(self._index, MARK.size, 0))[0]
         self._base = base
         self._marked_ms = -1
+        self.is_left = False
+        """Whether it is to be closed as soon as nothing is pending."""
         self.pending: list[tuple[int, bytes]] = []
 
     def flush(self) -> int:
+        """Write what is pending; how many bytes were dropped instead."""
         data = b"".join([chunk for _, chunk in self.pending])
-        self._mark()
-        if _append(self._file, self._size, data):
-            self._size += len(data)
+        if self._write(data):
             self.pending.clear()
         elif len(data) > WAITING_BYTES_MAX:
             self.pending.clear()
@@ -224,18 +245,33 @@ class _OwnFile:
         os.close(self._file)
         os.close(self._index)
 
-    def _mark(self) -> None:
-        """Write the times first, so that a reader who sees output also sees when it came."""
+    def _write(self, data: bytes) -> bool:
+        """Append times and output, or neither.
+
+        The times come first, so that a reader who sees output also sees when it came.
+        """
+        marks, marked_ms = self._marks()
+        if not _append(self._index, self._index_size, marks):
+            return False
+        if not _append(self._file, self._size, data):
+            os.ftruncate(self._index, self._index_size)
+            return False
+        self._index_size += len(marks)
+        self._size += len(data)
+        self._marked_ms = marked_ms
+        return True
+
+    def _marks(self) -> tuple[bytes, int]:
+        """The index entries of what is pending, and the time of the last one."""
         marks = []
+        marked_ms = self._marked_ms
         end = self._base + self._size
         for at_ms, chunk in self.pending:
-            if at_ms != self._marked_ms:
+            if at_ms != marked_ms:
                 marks.append(MARK.pack(end, at_ms))
-                self._marked_ms = at_ms
+                marked_ms = at_ms
             end += len(chunk)
-        data = b"".join(marks)
-        if _append(self._index, self._index_size, data):
-            self._index_size += len(data)
+        return b"".join(marks), marked_ms
 
 
 def _record(kind: int, key: bytes, at_ms: int, payload: bytes) -> bytes:
