@@ -47,7 +47,8 @@ def leave(code):
     sys.exit(int(code))
 
 def wait(path):
-    pathlib.Path(path + ".up").write_text(f"{os.getpid()} {os.getppid()}")
+    pathlib.Path(path + ".new").write_text(f"{os.getpid()} {os.getppid()}")
+    os.rename(path + ".new", path + ".up")
     while not pathlib.Path(path).exists():
         time.sleep(0.01)  # the job's own
 

@@ -8,6 +8,7 @@ the runner died, everything is asked for again: what waits is started, what ran 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Sequence
@@ -45,6 +46,8 @@ from tidemill.platform.engine import (
 
 START_S: Final = 40.0
 """How long a runner may take to answer: its predecessor's jobs must be gone first."""
+ANSWER_S: Final = 5.0
+"""How long a runner that listens may take to say whether it takes our orders."""
 RETRY_S: Final = 0.5
 END_GRACE_S: Final = 10.0
 
@@ -144,10 +147,7 @@ class ProcessEngine:
             if isinstance(answer, Refused) and answer.stale_epoch:
                 raise StaleEpoch(f"The process engine's runner refuses orders: {answer.reason}.")
             if asyncio.get_running_loop().time() > deadline:
-                raise EngineError(
-                    f"The process engine's runner does not answer; "
-                    f"{self._folder / LOG} says why: {self._last_word()}"
-                )
+                raise EngineError(self._complaint(answer))
             await asyncio.sleep(RETRY_S)
 
     async def _greet(self) -> Answer | None:
@@ -161,7 +161,9 @@ class ProcessEngine:
         loop = asyncio.get_running_loop()
         _, link = await loop.create_unix_connection(lambda: Link(self._hear), sock=sock)
         link.send(Hello(list(VERSIONS), self._epoch))
-        answer = await link.answer
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(link.answer), ANSWER_S)
+        answer = link.answer.result() if link.answer.done() else None
         if not isinstance(answer, Welcome):
             link.close()
             return answer
@@ -215,6 +217,15 @@ class ProcessEngine:
 
     def _sizes(self) -> Resize:
         return Resize([(pool.name, pool.cpu_milli, pool.memory_mib) for pool in self._pools])
+
+    def _complaint(self, answer: Answer | None) -> str:
+        """Why there is no runner that takes our orders."""
+        if isinstance(answer, Refused):
+            return f"The process engine's runner in {self._folder} refuses orders: {answer.reason}."
+        return (
+            f"The process engine's runner does not answer; "
+            f"{self._folder / LOG} says why: {self._last_word()}"
+        )
 
     def _last_word(self) -> str:
         try:

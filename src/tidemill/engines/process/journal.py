@@ -3,7 +3,8 @@
 An append-only file of frames. An intent is written before the process is spawned and the end
 before it is reported, so that an attempt with a recorded end never runs again, and one with an
 intent but no end is known to have been under way. A write is not synced: it outlives the runner,
-and with the machine everything else would be gone as well, which the boot id in the head tells.
+and when the machine goes, so does all that ran on it, which the boot id in the head tells. What a
+crash of the machine garbled of the file's end counts as unwritten then.
 
 The file is rewritten with what still counts when a runner starts, and whenever it has grown to
 several times that.
@@ -14,16 +15,18 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import msgspec
 
-from tidemill.engines.process.protocol import Ended, Frames, frame
+from tidemill.engines.process import proc
+from tidemill.engines.process.protocol import Ended, FrameError, Frames, frame
 
 FILE: Final = "journal"
 KEEP_MS: Final = 7 * 86_400_000
 """How long an end is kept that no server ever settles."""
 COMPACT_BYTES_MIN: Final = 4 * 1024 * 1024
+_FLAGS: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
 
 
 class Head(msgspec.Struct, array_like=True, tag="head"):
@@ -97,18 +100,30 @@ class Past:
 
 
 def read(folder: Path) -> Past:
-    """What the journal in `folder` says; a half-written end of it counts as unwritten."""
+    """What the journal in `folder` says; a half-written end of it counts as unwritten.
+
+    Raises `msgspec.MsgspecError` or `FrameError` when it is not understood.
+    """
     past = Past()
-    frames = Frames()
     try:
         with (folder / FILE).open("rb") as file:
-            while data := file.read(1024 * 1024):
-                for body in frames.feed(data):
-                    for entry in _decoder.decode(body):
-                        past.take(entry)
+            _read(file, past)
     except FileNotFoundError:
         pass
+    except (msgspec.MsgspecError, FrameError):
+        if past.head is None or past.head.boot_id == proc.boot_id():
+            raise
     return past
+
+
+def _read(file: BinaryIO, past: Past) -> None:
+    frames = Frames()
+    while data := file.read(1024 * 1024):
+        for body in frames.feed(data):
+            if not body:  # zeros, where a crash of the machine took what had been written
+                return
+            for entry in _decoder.decode(body):
+                past.take(entry)
 
 
 class Journal:
@@ -137,14 +152,23 @@ class Journal:
         self._size += written
 
     def rewrite(self, live: Sequence[Entry]) -> None:
-        """Replace the file by one that says only what still counts."""
+        """Replace the file by one that says only what still counts.
+
+        Raises `OSError`: then the present file goes on, and is not bloated before it has doubled.
+        """
+        self._compact_at = max(COMPACT_BYTES_MIN, 2 * self._size)
         staged = self._path.with_name(FILE + ".new")
-        file = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC)
         data = b"".join(frame(live[i : i + 1000]) for i in range(0, len(live), 1000))
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
-        staged.rename(self._path)
+        file = os.open(staged, _FLAGS, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file, view) :]
+            staged.rename(self._path)
+        except OSError:
+            os.close(file)
+            staged.unlink(missing_ok=True)
+            raise
         if self._file >= 0:
             os.close(self._file)
         self._file = file

@@ -7,6 +7,7 @@ and its timers. It exits by itself when it has run nothing and heard of no serve
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -22,13 +23,14 @@ from tidemill.engines.process import ghost, journal, proc
 from tidemill.engines.process.journal import Head, Journal
 from tidemill.engines.process.listen import Listener
 from tidemill.engines.process.poll import Poll, Timer
-from tidemill.engines.process.protocol import READY, Lost
+from tidemill.engines.process.protocol import READY, FrameError, Lost
 from tidemill.engines.process.spawn import Spawner
 from tidemill.engines.process.supervisor import Supervisor
 from tidemill.platform.log_writer import LogWriter
 
 LOCK: Final = "runner.lock"
 LINGER_S: Final = 10.0
+TELL_EVERY_S: Final = 60.0
 WORK: Final = "work"
 """Where jobs begin that name no working directory."""
 TERM_GRACE_S: Final = 10.0
@@ -66,7 +68,7 @@ def inherit(folder: Path, log_folder: Path, poll: Poll) -> Supervisor:
     """Bring to an end what earlier runners left, and begin with what they recorded."""
     try:
         past = journal.read(folder)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, FrameError) as error:
         raise RunnerError(
             f"{folder / journal.FILE} was written by another version of Tidemill ({error}): "
             f"start that version once with no jobs running, or move the file away"
@@ -111,8 +113,29 @@ def heed_signals(poll: Poll, supervisor: Supervisor, listener: Listener) -> None
     poll.add(wake, heed)
 
 
+class Losses:
+    """Says in the runner's log how much output was dropped, once a minute at most."""
+
+    def __init__(self, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        self._told_bytes = 0
+        self._tell_at = 0.0
+
+    def tell(self) -> None:
+        """Say what was not said yet, if it is time to."""
+        lost_bytes = self._supervisor.lost_bytes
+        if lost_bytes > self._told_bytes and time.monotonic() >= self._tell_at:
+            self._tell_at = time.monotonic() + TELL_EVERY_S
+            say(
+                f"The log files can't be written (is the disk full?): {lost_bytes} bytes of "
+                f"jobs' output were dropped since the runner's start"
+            )
+            self._told_bytes = lost_bytes
+
+
 def serve(poll: Poll, supervisor: Supervisor, listener: Listener) -> None:
     """Turn until there is nothing more to do, and nobody who might ask for anything."""
+    losses = Losses(supervisor)
     linger: Timer | None = None
     while True:
         if listener.is_ending and supervisor.is_idle:
@@ -127,19 +150,22 @@ def serve(poll: Poll, supervisor: Supervisor, listener: Listener) -> None:
         elif linger is None:
             linger = poll.after(LINGER_S, lambda: None)
         poll.wait()
-        if supervisor.turn():
+        has_turned = supervisor.turn()
+        losses.tell()
+        if has_turned:
             listener.report(supervisor.outbox.take(is_fed=supervisor.pools.is_fed))
 
 
-def refuse(error: Exception) -> None:
-    """Say in the runner's log why it can't work."""
+def say(sentence: str) -> None:
+    """Write a line to the runner's log, if that takes any."""
     moment = time.strftime("%Y-%m-%d %H:%M:%S")
-    print(f"{moment} {error}", file=sys.stderr, flush=True)  # noqa: T201 - it is its log
+    with contextlib.suppress(OSError):
+        print(f"{moment} {sentence}", file=sys.stderr, flush=True)  # noqa: T201 - it is its log
 
 
 if __name__ == "__main__":
     try:
         main(Path(sys.argv[1]), Path(sys.argv[2]))
     except (RunnerError, ghost.GhostError, OSError) as failure:
-        refuse(failure)
+        say(str(failure))
         sys.exit(1)

@@ -20,6 +20,8 @@ from tidemill.engines.process.protocol import Order
 
 SEARCH_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 HOST_FILE: Final = 3
+FOUND_MAX: Final = 1000
+"""How many programs' places are remembered, one a name and search path."""
 Actions = tuple[tuple[int, int, int], ...]
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
@@ -35,9 +37,14 @@ class Spawner:
     """Spawns processes; holds what they share."""
 
     def __init__(self, work_folder: Path) -> None:
+        """From now on this process may open as many files as the system lets it, as each attempt
+        takes one; what is spawned keeps the limit that there was.
+        """
         self._work_folder = str(work_folder)
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._found: dict[tuple[str, str], str] = {}
+        self._files_soft, self._files_hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._limit_files(self._files_hard)
         self._base = {
             "PATH": os.environ.get("PATH", SEARCH_PATH),
             "HOME": os.environ.get("HOME", "/"),
@@ -95,6 +102,7 @@ class Spawner:
         files: Actions,
     ) -> int:
         try:
+            self._limit_files(self._files_soft)
             return os.posix_spawn(
                 program,
                 command,
@@ -108,18 +116,26 @@ class Spawner:
             raise SpawnError(_sentence(error, order.command[0], program)) from None
         except ValueError as error:
             raise SpawnError(f"the command or its environment is not valid: {error}") from None
+        finally:
+            self._limit_files(self._files_hard)
+
+    def _limit_files(self, count: int) -> None:
+        if self._files_soft != self._files_hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (count, self._files_hard))
 
     def _find(self, name: str, search_path: str) -> str:
         """The program's file: `name` itself when it has a slash, else the first on the path."""
         if "/" in name:
             return name
         found = self._found.get((name, search_path))
-        if found is not None:
+        if found is not None and os.access(found, os.X_OK):
             return found
         for folder in search_path.split(":"):
             path = f"{folder}/{name}" if folder else name
             if os.access(path, os.X_OK) and Path(path).is_file():
                 if path.startswith("/"):
+                    if len(self._found) >= FOUND_MAX:
+                        self._found.clear()
                     self._found[name, search_path] = path
                 return path
         raise SpawnError(f"`{name}` was not found on PATH ({search_path})")

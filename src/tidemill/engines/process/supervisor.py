@@ -7,6 +7,7 @@ the journal before it is reported; an intent is in the journal before its proces
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -26,7 +27,8 @@ from tidemill.engines.process.spawn import Spawner, SpawnError
 from tidemill.engines.process.warm import WarmPool
 from tidemill.platform.log_writer import LogWriter
 
-JOURNAL_RETRY_S: Final = 1.0
+RETRY_S: Final = 1.0
+"""After how long it is tried again what a full disk did not take."""
 
 
 class Supervisor:
@@ -115,6 +117,11 @@ class Supervisor:
         """Whether nothing runs and nothing is left to be recorded."""
         return not self._runs and not self._entries
 
+    @property
+    def lost_bytes(self) -> int:
+        """How much output of attempts was dropped because it could not be written."""
+        return self._logs.lost_bytes
+
     # What happens in a wake-up.
 
     def turn(self) -> bool:
@@ -127,7 +134,7 @@ class Supervisor:
         while failed:
             for order in self.pools.take():
                 self._admit(order)
-            self._logs.flush()
+            self._flush_logs()
             if not self._record():
                 return False
             taken, self._taken = self._taken, []
@@ -136,7 +143,8 @@ class Supervisor:
         if not self._record():
             return False
         if self._journal.is_bloated:
-            self._journal.rewrite(self._live())
+            with contextlib.suppress(OSError):  # no room for another file: this one goes on
+                self._journal.rewrite(self._live())
         return True
 
     def close(self) -> None:
@@ -258,7 +266,7 @@ class Supervisor:
         if oldest is None:
             return
         delay_s = memory.INTERVAL_S
-        if (oldest.started_ms or 0) + memory.INTERVAL_S * 1000 <= _now_ms():
+        if oldest.boot_ticks + memory.INTERVAL_S * proc.TICKS_PER_S <= proc.boot_ticks():
             self._orphans.sweep()
             over, delay_s = self._memory.look(self._by_pid.values())
             for run in over:
@@ -327,14 +335,23 @@ class Supervisor:
         try:
             self._journal.write(self._entries)
         except OSError:
-            if self._retry_timer is None:
-                self._retry_timer = self._poll.after(JOURNAL_RETRY_S, self._retry)
+            self._turn_again()
             return False
         self._entries = []
         for end in self._new_ends:
             self.outbox.ended(end)
         self._new_ends.clear()
         return True
+
+    def _flush_logs(self) -> None:
+        self._logs.flush()
+        if self._logs.is_waiting:
+            self._turn_again()
+
+    def _turn_again(self) -> None:
+        """The disk takes nothing for now: have another turn try again."""
+        if self._retry_timer is None:
+            self._retry_timer = self._poll.after(RETRY_S, self._retry)
 
     def _retry(self) -> None:
         self._retry_timer = None

@@ -315,13 +315,15 @@ class WarmPool:
                 return
             except OSError:
                 packet = b""
-            if not packet:
+            try:
+                for word in _decoder.decode(packet):
+                    self._hear(interpreter, word)
+            except (msgspec.MsgspecError, KeyError):  # hung up, or a module wrote to its socket
                 kill(interpreter.pid)  # its death is what the rest follows from
-                self._poll.remove(interpreter.sock.fileno())
-                interpreter.sock.close()
+                if interpreter.sock.fileno() >= 0:
+                    self._poll.remove(interpreter.sock.fileno())
+                    interpreter.sock.close()
                 return
-            for word in _decoder.decode(packet):
-                self._hear(interpreter, word)
 
     def _hear(self, interpreter: Interpreter, word: Ready | Failed | Forked | Ended) -> None:
         match word:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from tidemill.engines.process import proc
 from tidemill.engines.process.journal import (
     FILE,
     Entry,
@@ -92,6 +94,41 @@ def test_a_full_disk_leaves_the_journal_whole(tmp_path: Path) -> None:
     assert known(read(tmp_path)) == ({"a"}, set(), set())
     journal.write([Exited("a", 2, 0, 1)])
     assert known(read(tmp_path)) == (set(), set(), {"a"})
+
+
+@pytest.mark.parametrize("tail", [bytes(4096), b"\xff" * 10, b"\x03\x00\x00\x00\x93\x00\x00"])
+def test_what_a_crash_of_the_machine_garbled_counts_as_unwritten(
+    tmp_path: Path, tail: bytes
+) -> None:
+    journal = Journal(tmp_path, [HEAD])
+    journal.write([Intent("a", 1)])
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(tail)
+    assert known(read(tmp_path)) == ({"a"}, set(), set())
+
+
+def test_garbage_of_this_boot_is_refused(tmp_path: Path) -> None:
+    Journal(tmp_path, [Head(proc.boot_id(), "mark", 1)])
+    with (tmp_path / FILE).open("ab") as file:
+        file.write(b"\x03\x00\x00\x00\x93\x00\x00")
+    with pytest.raises(msgspec.MsgspecError):
+        read(tmp_path)
+
+
+def test_a_rewrite_that_finds_no_room_leaves_the_present_file_at_work(tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    journal = Journal(tmp_path, [HEAD])
+    journal.write([Intent("a", 1)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))
+    try:
+        with pytest.raises(OSError, match="large"):
+            journal.rewrite([HEAD, Intent("a", 1)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    journal.write([Exited("a", 2, 0, 1)])
+    assert known(read(tmp_path)) == (set(), set(), {"a"})
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
 def test_no_journal_is_an_empty_past(tmp_path: Path) -> None:
