@@ -141,6 +141,89 @@ def test_children_one_after_another(batch: BatchClient) -> None:
     assert batch.lines("order") == [str(index) for index in range(6)]
 
 
+def test_a_parent_counts_its_children_by_state(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=1)
+    job_id = batch.run(queue, batch.held("go"), **array(3))
+    batch.until(f"{job_id}:0", "RUNNING")
+    counts = batch.describe(job_id)["arrayProperties"]["statusSummary"]
+    assert (counts["RUNNABLE"], counts["RUNNING"], sum(counts.values())) == (2, 1, 3)
+    behind = batch.run(queue, "true", **array(3, {"jobId": job_id}))
+    counts = batch.describe(behind)["arrayProperties"]["statusSummary"]
+    assert counts["PENDING"] == sum(counts.values()) == 3
+    assert batch.describe(f"{behind}:2")["status"] == "PENDING"
+    batch.release("go")
+    batch.succeeded(job_id, behind)
+
+
+def test_a_cancelled_array_ends_after_the_children_that_run(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=1)
+    job_id = batch.run(queue, batch.held("go"), **array(4))
+    batch.until(f"{job_id}:0", "RUNNING")
+    batch.client.cancel_job(jobId=job_id, reason="no more")
+    assert batch.describe(f"{job_id}:0")["status"] == "RUNNING"
+    child = batch.describe(f"{job_id}:3")
+    assert (child["status"], child["statusReason"]) == ("FAILED", "no more")
+    assert batch.describe(job_id)["status"] == "PENDING"
+    batch.release("go")
+    job = batch.failed(job_id)
+    counts = job["arrayProperties"]["statusSummary"]
+    assert (counts["SUCCEEDED"], counts["FAILED"]) == (1, 3)
+    assert job["isCancelled"] and job["statusReason"] == "no more"
+
+
+def test_an_array_that_waits_for_another_job_is_cancelled_at_once(batch: BatchClient) -> None:
+    first = batch.run("default", batch.held("go"))
+    job_id = batch.run("default", "true", **array(3, {"jobId": first}))
+    batch.client.cancel_job(jobId=job_id, reason="no more")
+    job = batch.describe(job_id)
+    assert job["status"] == "FAILED" and job["arrayProperties"]["statusSummary"]["FAILED"] == 3
+    batch.release("go")
+    batch.succeeded(first)
+
+
+def test_pairs_of_an_array_that_has_ended(batch: BatchClient) -> None:
+    """Each child fares as its pair did, though that was long ago."""
+    command = 'test "$AWS_BATCH_JOB_ARRAY_INDEX" != 1'
+    first = batch.run("default", command, **array(3))
+    batch.failed(first)
+    second = batch.run("default", "true", **array(3, {"jobId": first, "type": "N_TO_N"}))
+    batch.failed(second)
+    assert f"{first}:1" in batch.describe(f"{second}:1")["statusReason"]
+    for index in (0, 2):
+        batch.succeeded(f"{second}:{index}")
+    third = batch.run("default", "true", **array(3))
+    batch.succeeded(third)
+    batch.succeeded(batch.run("default", "true", **array(3, {"jobId": third, "type": "N_TO_N"})))
+
+
+def test_a_sequence_ends_where_a_child_fails(batch: BatchClient) -> None:
+    command = (
+        f'echo "$AWS_BATCH_JOB_ARRAY_INDEX" {batch.write("order")}; '
+        'test "$AWS_BATCH_JOB_ARRAY_INDEX" != 2'
+    )
+    job_id = batch.run("default", command, **array(5, {"type": "SEQUENTIAL"}))
+    batch.failed(job_id)
+    assert batch.lines("order") == ["0", "1", "2"]
+    for index in (3, 4):
+        child = batch.describe(f"{job_id}:{index}")
+        assert child["status"] == "FAILED" and f"{job_id}:2" in child["statusReason"]
+
+
+def test_a_child_times_out_alone_and_is_not_retried(batch: BatchClient) -> None:
+    job_id = batch.run(
+        "default",
+        'test "$AWS_BATCH_JOB_ARRAY_INDEX" = 0 || exec sleep 60',
+        timeout={"attemptDurationSeconds": 1},
+        retryStrategy={"attempts": 3},
+        **array(2),
+    )
+    batch.failed(job_id)
+    batch.succeeded(f"{job_id}:0")
+    child = batch.failed(f"{job_id}:1")
+    assert child["statusReason"] == "Job attempt duration exceeded timeout"
+    assert len(child["attempts"]) == 1
+
+
 def nodes(batch: BatchClient, count: int, main: str, other: str) -> str:
     name = batch.name("nodes")
 
@@ -202,3 +285,37 @@ def test_the_number_of_nodes_may_be_overridden(batch: BatchClient) -> None:
     wait_for(lambda: batch.lines("told") == ["5"] * 5)
     batch.release("go")
     batch.succeeded(job_id)
+
+
+def test_a_node_that_waits_says_for_what(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=2)
+    blocker = batch.run(queue, batch.held("go"))
+    batch.until(blocker, "RUNNING")
+    job_id = batch.submit(queue, nodes(batch, 2, "true", "true"))
+    for each in (job_id, f"{job_id}#1"):
+        job = batch.describe(each)
+        assert job["status"] == "RUNNABLE" and "needs 2 vCPU" in job["statusReason"]
+    batch.release("go")
+    batch.succeeded(job_id)
+
+
+def test_a_timeout_covers_all_nodes(batch: BatchClient) -> None:
+    name = nodes(batch, 2, "exec sleep 60", "exec sleep 60")
+    job_id = batch.submit(
+        batch.queue(vcpus=2), name, timeout={"attemptDurationSeconds": 1},
+        retryStrategy={"attempts": 3},
+    )  # fmt: skip
+    job = batch.failed(job_id)
+    assert job["statusReason"] == "Job attempt duration exceeded timeout"
+    assert len(job["attempts"]) == 1
+    assert batch.describe(f"{job_id}#1")["status"] == "FAILED"
+
+
+def test_terminate_stops_all_nodes(batch: BatchClient) -> None:
+    job_id = batch.submit(batch.queue(vcpus=2), nodes(batch, 2, "exec sleep 60", "exec sleep 60"))
+    batch.until(f"{job_id}#1", "RUNNING")
+    batch.client.terminate_job(jobId=job_id, reason="enough")
+    job = batch.failed(job_id)
+    assert job["statusReason"] == "enough" and job["isTerminated"]
+    for node in (0, 1):
+        assert batch.describe(f"{job_id}#{node}")["status"] == "FAILED"

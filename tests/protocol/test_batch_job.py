@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from batch_client import BatchClient, wait_for
+from botocore.exceptions import ClientError
 
 from tidemill.sdk.local import LocalServer
 
@@ -195,3 +196,73 @@ def test_tags_of_a_job(batch: BatchClient) -> None:
     batch.client.untag_resource(resourceArn=arn, tagKeys=["a"])
     assert batch.client.list_tags_for_resource(resourceArn=arn)["tags"] == {"b": "2"}
     assert batch.describe(job_id)["tags"] == {"b": "2"}
+
+
+@pytest.mark.parametrize(
+    ("vcpus", "memory", "code"),
+    [
+        ("3", "64", "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - needs 3 vCPU"),
+        ("1", "999999999", "MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT - needs "),
+    ],
+)
+def test_what_is_too_large_says_what_there_is(
+    batch: BatchClient, vcpus: str, memory: str, code: str
+) -> None:
+    """Of a job, of an array and of its child, right after SubmitJob, and in ListJobs."""
+    queue = batch.queue(vcpus=2)
+    name = batch.define("true", vcpus=vcpus, memory=memory)
+    one = batch.submit(queue, name)
+    many = batch.submit(queue, name, arrayProperties={"size": 2})
+    for job_id in (one, many, f"{many}:1"):
+        assert batch.describe(job_id)["statusReason"].startswith(code)
+    (shown,) = batch.client.list_jobs(jobQueue=queue, jobStatus="RUNNABLE")["jobSummaryList"]
+    assert shown["statusReason"].startswith(code)
+    for job_id in (one, many):
+        batch.client.terminate_job(jobId=job_id, reason="too large")
+
+
+def test_a_job_behind_others_says_how_many(batch: BatchClient) -> None:
+    queue, _ = full(batch)
+    waiting = [batch.run(queue, "true") for _ in range(3)]
+    reasons = [batch.describe(job_id)["statusReason"] for job_id in waiting]
+    assert all("0 of 1 free" in reason for reason in reasons)
+    assert "before it" not in reasons[0]
+    assert "1 job is before it" in reasons[1]
+    assert "2 jobs are before it" in reasons[2]
+    batch.release("full")
+    batch.succeeded(*waiting)
+
+
+def test_terminate_ends_what_waits_for_another_job(batch: BatchClient) -> None:
+    queue, running = full(batch)
+    pending = batch.run(queue, "true", dependsOn=[{"jobId": running}])
+    behind = batch.run(queue, "true", dependsOn=[{"jobId": pending}])
+    batch.client.terminate_job(jobId=pending, reason="gone")
+    job = batch.describe(pending)
+    assert (job["status"], job["statusReason"]) == ("FAILED", "gone")
+    assert job["isTerminated"] and "startedAt" not in job
+    assert pending in batch.describe(behind)["statusReason"]
+    batch.release("full")
+    batch.succeeded(running)
+
+
+def test_five_rules_and_no_more(batch: BatchClient) -> None:
+    rule = {"onExitCode": "1", "action": "RETRY"}
+    with pytest.raises(ClientError, match="at most 5"):
+        batch.run("default", "true", retryStrategy={"attempts": 2, "evaluateOnExit": [rule] * 6})
+    with pytest.raises(ClientError, match="onExitCode"):
+        rules = [{"onExitCode": "*1", "action": "RETRY"}]
+        batch.run("default", "true", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
+
+
+def test_too_much_memory_ends_a_job_with_awss_words(batch: BatchClient) -> None:
+    """So that a rule on the reason can tell it from other ends."""
+    name = batch.define("sh", "-c", "x=$(head -c 200000000 /dev/zero | tr '\\0' x); exec sleep 60",
+                        memory="16")  # fmt: skip
+    rules = [{"onReason": "OutOfMemoryError*", "action": "EXIT"}]
+    job = batch.failed(
+        batch.submit("default", name, retryStrategy={"attempts": 3, "evaluateOnExit": rules})
+    )
+    (attempt,) = job["attempts"]
+    words = "OutOfMemoryError: Container killed due to memory usage"
+    assert attempt["container"]["reason"] == words

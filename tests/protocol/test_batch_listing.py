@@ -74,3 +74,21 @@ def test_definitions_come_in_pages(batch: BatchClient) -> None:
     )
     found = [each["revision"] for page in pages for each in page["jobDefinitions"]]
     assert found == [5, 4, 3, 2, 1]
+
+
+def test_one_filter_at_a_time_and_shares_by_state(batch: BatchClient) -> None:
+    policy = batch.client.create_scheduling_policy(name=batch.name(), fairsharePolicy={})["arn"]
+    queue = batch.queue(vcpus=1, schedulingPolicyArn=policy)
+    running = batch.run(queue, batch.held("go"), shareIdentifier="a")
+    batch.until(running, "RUNNING")
+    waiting = batch.run(queue, "true", shareIdentifier="a")
+    batch.run(queue, "true", shareIdentifier="b")
+    share = {"name": "SHARE_IDENTIFIER", "values": ["a"]}
+    assert batch.listed(jobQueue=queue, filters=[share]) == [waiting, running]
+    assert batch.listed(jobQueue=queue, filters=[share], jobStatus="RUNNABLE") == [waiting]
+    with pytest.raises(ClientError, match="one filter"):
+        batch.client.list_jobs(
+            jobQueue=queue, filters=[share, {"name": "JOB_NAME", "values": ["job"]}]
+        )
+    batch.release("go")
+    batch.succeeded(running, waiting)

@@ -265,3 +265,59 @@ def test_a_server_shows_what_it_was_asked_to_make(batch: BatchClient) -> None:
         PaginationConfig={"PageSize": 1}
     )
     assert policy in [each["arn"] for page in pages for each in page["schedulingPolicies"]]
+
+
+def test_a_queue_cancels_a_head_that_waits_too_long_for_the_reason_given(
+    batch: BatchClient,
+) -> None:
+    """Lifted limits allow seconds; AWS's own are tested where limits hold."""
+    reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
+    action = {"reason": reason, "state": "RUNNABLE", "maxTimeSeconds": 1, "action": "CANCEL"}
+    queue = batch.queue(vcpus=1, jobStateTimeLimitActions=[action])
+    blocker = batch.run(queue, batch.held("go"))
+    batch.until(blocker, "RUNNING")
+    too_large = batch.submit(queue, batch.define("true", vcpus="2"))
+    behind = batch.run(queue, "true")
+    job = batch.failed(too_large)
+    assert job["isCancelled"] and job["statusReason"].startswith(reason)
+    assert batch.describe(behind)["status"] == "RUNNABLE", "it waits for another reason"
+    batch.release("go")
+    batch.succeeded(blocker, behind)
+
+
+def test_a_reservation_is_kept_for_shares_that_are_not_there(batch: BatchClient) -> None:
+    policy = batch.client.create_scheduling_policy(
+        name=batch.name(), fairsharePolicy={"computeReservation": 50}
+    )["arn"]
+    queue = batch.queue(vcpus=4, schedulingPolicyArn=policy)
+    job_ids = [batch.run(queue, batch.held("go"), shareIdentifier="a") for _ in range(3)]
+    for job_id in job_ids[:2]:
+        batch.until(job_id, "RUNNING")
+    waiting = batch.describe(job_ids[2])
+    assert waiting["status"] == "RUNNABLE"
+    assert "keeps 2 for shares that are not active" in waiting["statusReason"]
+    other = batch.run(queue, batch.held("go"), shareIdentifier="b")
+    batch.until(other, "RUNNING")
+    batch.release("go")
+    batch.succeeded(*job_ids, other)
+
+
+def test_short_jobs_keep_to_their_weights(batch: BatchClient) -> None:
+    """On one vCPU, from the first on, though the engine holds the next ones ahead."""
+    rule = [
+        {"shareIdentifier": "heavy", "weightFactor": 0.1},
+        {"shareIdentifier": "light", "weightFactor": 1},
+    ]
+    queue = fair_queue(batch, shareDistribution=rule)
+    blocker = batch.run(queue, batch.held("go"), shareIdentifier="other")
+    batch.until(blocker, "RUNNING")
+    name = batch.define("sh", "-c", f'echo "$AWS_BATCH_JOB_ID" {batch.write("order")}')
+    light, heavy = (
+        batch.submit(queue, name, shareIdentifier=share, arrayProperties={"size": 110})
+        for share in ("light", "heavy")
+    )
+    batch.release("go")
+    wait_for(lambda: len(batch.lines("order")) >= 110)
+    first = [line.partition(":")[0] for line in batch.lines("order")[:110]]
+    assert 3 <= first.count(light) <= 25, "about ten to one"
+    batch.succeeded(light, heavy)

@@ -139,6 +139,11 @@ def test_aws_limits_hold_unless_they_are_lifted(tmp_path: Path) -> None:
         ):
             params = {"jobName": "j", "jobQueue": "default", "jobDefinition": name, **members}
             assert words in refused(batch.client.submit_job, **params)
+        action = {"reason": "CAPACITY", "state": "RUNNABLE", "action": "CANCEL"}
+        for seconds in (599, 86_401):
+            actions = [{**action, "maxTimeSeconds": seconds}]
+            params = {"jobQueue": "default", "jobStateTimeLimitActions": actions}
+            assert "from 600 to 86400" in refused(batch.client.update_job_queue, **params)
 
 
 def test_an_ecs_container_runs_as_any_other(batch: BatchClient) -> None:

@@ -15,6 +15,7 @@ class Limits:
 
     array_size_max: int = 10_000
     job_timeout_min_s: int = 60
+    state_time_limit_min_s: int = 600
     dependencies_max: int = 20
     attempts_max: int = 10
     evaluate_on_exit_max: int = 5
@@ -30,6 +31,7 @@ AWS = Limits()
 LIFTED = Limits(
     array_size_max=10_000_000,
     job_timeout_min_s=1,
+    state_time_limit_min_s=1,
     queues_max=10_000,
     environments_max=10_000,
     environments_per_queue_max=100,

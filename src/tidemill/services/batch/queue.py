@@ -12,7 +12,6 @@ from tidemill.services.batch.error import Refused
 from tidemill.services.batch.name import check_name
 
 PRIORITY_MAX: Final = 1000
-TIME_LIMIT_MIN_S: Final = 600
 TIME_LIMIT_MAX_S: Final = 86_400
 
 
@@ -72,7 +71,7 @@ def created(params: Mapping[str, Any], lookup: Lookup, limits: Limits) -> Queue:
         environments=environments,
         enabled=_enabled(params.get("state"), True),
         policy=lookup.policy(arn, "schedulingPolicyArn") if arn else None,
-        time_limits=_time_limits(params.get("jobStateTimeLimitActions") or ()),
+        time_limits=_time_limits(params.get("jobStateTimeLimitActions") or (), limits),
         fargate=fargate,
         tags=tag.checked(params.get("tags")),
     )
@@ -92,7 +91,8 @@ def updated(queue: Queue, params: Mapping[str, Any], lookup: Lookup, limits: Lim
     if params.get("schedulingPolicyArn"):
         after = replace(after, policy=_replaced_policy(queue, params, lookup))
     if params.get("jobStateTimeLimitActions") is not None:
-        after = replace(after, time_limits=_time_limits(params["jobStateTimeLimitActions"]))
+        stated = params["jobStateTimeLimitActions"]
+        after = replace(after, time_limits=_time_limits(stated, limits))
     return after
 
 
@@ -169,14 +169,14 @@ def _replaced_policy(queue: Queue, params: Mapping[str, Any], lookup: Lookup) ->
     return policy
 
 
-def _time_limits(stated: Sequence[Mapping[str, Any]]) -> tuple[TimeLimit, ...]:
+def _time_limits(stated: Sequence[Mapping[str, Any]], limits: Limits) -> tuple[TimeLimit, ...]:
     member = "jobStateTimeLimitActions"
-    limits = []
+    found = []
     for entry in stated:
         seconds = entry["maxTimeSeconds"]
-        if not TIME_LIMIT_MIN_S <= seconds <= TIME_LIMIT_MAX_S:
+        if not limits.state_time_limit_min_s <= seconds <= TIME_LIMIT_MAX_S:
             raise Refused(
-                f"{member}.maxTimeSeconds should be from {TIME_LIMIT_MIN_S} to "
+                f"{member}.maxTimeSeconds should be from {limits.state_time_limit_min_s} to "
                 f"{TIME_LIMIT_MAX_S}; got {seconds}."
             )
         if entry["action"] != "CANCEL":
@@ -185,8 +185,8 @@ def _time_limits(stated: Sequence[Mapping[str, Any]]) -> tuple[TimeLimit, ...]:
             raise Refused(f"{member}.state should be RUNNABLE; got {entry['state'][:50]!r}.")
         if not entry["reason"]:
             raise Refused(f"{member}.reason must not be empty.")
-        limits.append(TimeLimit(reason=entry["reason"], max_time_s=seconds))
-    return tuple(limits)
+        found.append(TimeLimit(reason=entry["reason"], max_time_s=seconds))
+    return tuple(found)
 
 
 def _priority(priority: int) -> int:

@@ -10,15 +10,19 @@ from tidemill.platform.clock import Now
 from tidemill.services.batch.array import ArrayJob
 from tidemill.services.batch.book import Book
 from tidemill.services.batch.job import Job
+from tidemill.services.batch.multinode import MultiNodeJob
 from tidemill.services.batch.scheduling.spec import Condition
 from tidemill.services.batch.state import State
 
 
 def status_reason(book: Book, job_id: str, now: Now) -> str | None:
-    """What an active job, or an array's child (`id:3`), waits for, in one sentence.
+    """What an active job, an array's child (`id:3`) or a node (`id#1`) waits for, in one sentence.
 
     None when it is not active, or waits for nothing.
     """
+    parent, hash_sign, node = job_id.partition("#")
+    if hash_sign:
+        return _of_node(book, parent, node, now)
     job, index = _find(book, job_id)
     if job is None or job.has_ended:
         return None
@@ -79,6 +83,18 @@ def _of_child(book: Book, array: ArrayJob, index: int, now: Now) -> str | None:
     if state is State.RUNNABLE:
         return book.scheduler.explain(f"{array.id}:{index}", now)
     return None if state is None else _starting(state)
+
+
+def _of_node(book: Book, parent: str, number: str, now: Now) -> str | None:
+    job = book.jobs.get(parent)
+    if not isinstance(job, MultiNodeJob) or not number.isdecimal():
+        return None
+    if job.state < State.STARTING:
+        return _of_single(book, job, now)
+    node = job.nodes.get(int(number))
+    if node is not None and node.attempt == job.attempt:
+        return _starting(node.state)
+    return f"Waits for the main node, {job.shape.main}, to run"
 
 
 def _starting(state: State) -> str | None:
