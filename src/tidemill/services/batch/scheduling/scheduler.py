@@ -14,12 +14,7 @@ from heapq import heapify, heappop, heapreplace
 from tidemill.platform.clock import Now
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.scheduling.capacity import Consumable, Environment
-from tidemill.services.batch.scheduling.explanation import (
-    View,
-    explain,
-    find_impossible,
-    list_conditions,
-)
+from tidemill.services.batch.scheduling.explanation import View, explain, list_conditions
 from tidemill.services.batch.scheduling.placement import place
 from tidemill.services.batch.scheduling.position import front
 from tidemill.services.batch.scheduling.queue import Account, Queue
@@ -285,10 +280,6 @@ class Scheduler:
                 queue.held_since = now
 
     # What can be read
-
-    def impossible(self, queue: str, request: Request) -> str | None:
-        """Why `request` can never run in `queue` as things are set up (AWS's code first)."""
-        return find_impossible(self._queues[queue], request)
 
     def explain(self, key: str, now: Now) -> str:
         """Why a waiting job, array or child (`id:3`) does not run yet: a statusReason.
