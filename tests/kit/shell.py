@@ -8,6 +8,7 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -58,17 +59,22 @@ class Served:
 
     def __init__(self, *arguments: str, environment: Mapping[str, str]) -> None:
         self._ready, writing = os.pipe()
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by `close`
         self.process = subprocess.Popen(
             [*COMMAND, "serve", "--port", "0", "--ready-fd", str(writing), *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=self._output,
+            stderr=self._output,
             pass_fds=(writing,),
             start_new_session=True,
         )
         os.close(writing)
-        self.said = ""
+
+    @property
+    def said(self) -> str:
+        """What it has printed so far."""
+        return os.pread(self._output.fileno(), 1 << 20, 0).decode()
 
     def wait_ready(self) -> None:
         """Return once it serves."""
@@ -78,13 +84,7 @@ class Served:
 
     def wait_said(self, words: str) -> None:
         """Return once it has printed `words`."""
-        assert self.process.stderr is not None
-        while words not in self.said:
-            readable, _, _ = select.select([self.process.stderr], [], [], DEADLINE_S)
-            assert readable, f"it does not say {words!r}, but {self.said!r}"
-            line = self.process.stderr.readline()
-            assert line, f"it ended without saying {words!r}: {self.said!r}"
-            self.said += line
+        until(lambda: words in self.said, f"it says {words!r}; it says {self.said!r}")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -92,8 +92,7 @@ class Served:
 
     def finish(self) -> str:
         """Everything that it printed, after it has ended."""
-        _, rest = self.process.communicate(timeout=DEADLINE_S)
-        self.said += rest or ""
+        self.process.wait(DEADLINE_S)
         return self.said
 
     def close(self) -> None:
@@ -101,7 +100,8 @@ class Served:
         os.close(self._ready)
         if self.process.poll() is None:
             self.process.kill()
-            self.process.communicate()
+            self.process.wait()
+        self._output.close()
 
 
 @contextlib.contextmanager
