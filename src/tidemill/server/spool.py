@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import itertools
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Final
 
 from tidemill.platform.body import SPOOL_ABOVE_BYTES, SpooledBody
+
+BATCH_BYTES: Final = 1024 * 1024
+"""What is hashed and written at a time; one more such batch comes in meanwhile."""
 
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 
@@ -35,37 +39,82 @@ class Spool:
         parts: list[bytes] = []
         size = 0
         while True:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Disconnected
-            part = message.get("body", b"")
+            part, more = await _next_part(receive)
             if part:
                 parts.append(part)
                 size += len(part)
-            if not message.get("more_body"):
+            if not more:
                 return (parts[0] if len(parts) == 1 else b"".join(parts)), None
             if size > SPOOL_ABOVE_BYTES:
                 return await self._spool(parts, receive)
 
     async def _spool(self, parts: list[bytes], receive: Receive) -> tuple[SpooledBody, str]:
         path = self._folder / f"{next(self._numbers)}"
-        digest = hashlib.sha256()
-        size = 0
         try:
-            with path.open("wb") as file:
-                for part in parts:
-                    digest.update(part)
-                    size += file.write(part)
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Disconnected
-                    part = message.get("body", b"")
-                    digest.update(part)
-                    size += file.write(part)
-                    more = message.get("more_body", False)
+            with path.open("wb", buffering=0) as file:
+                sink = _Sink(file)
+                try:
+                    await _pour(parts, receive, sink)
+                finally:
+                    await sink.rest()
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        return SpooledBody(path, size), digest.hexdigest()
+        return SpooledBody(path, sink.size), sink.sha256.hexdigest()
+
+
+class _Sink:
+    """Hashes and writes batches in a thread, one after the other."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.size = 0
+        self.sha256 = hashlib.sha256()
+        self._file = file
+        self._work: asyncio.Future[None] | None = None
+
+    async def take(self, parts: Sequence[bytes]) -> None:
+        """Begin with a batch, once the one before it is done. Raises what that one has raised."""
+        await self.finish()
+        self._work = asyncio.get_running_loop().run_in_executor(None, self._write, parts)
+
+    async def finish(self) -> None:
+        """Return when all is written. Raises what the last batch has raised."""
+        if self._work is not None:
+            await asyncio.shield(self._work)
+
+    async def rest(self) -> None:
+        """Return when no thread uses the file any more, however this task is cancelled."""
+        while self._work is not None and not self._work.done():
+            try:
+                await asyncio.wait([self._work])
+            except asyncio.CancelledError:
+                continue
+
+    def _write(self, parts: Sequence[bytes]) -> None:
+        data = memoryview(b"".join(parts))
+        self.sha256.update(data)
+        self.size += len(data)
+        while data:
+            data = data[self._file.write(data) :]
+
+
+async def _pour(parts: list[bytes], receive: Receive, sink: _Sink) -> None:
+    """Give `parts` and all that comes after them to `sink`."""
+    gathered = sum(map(len, parts))
+    more = True
+    while more:
+        part, more = await _next_part(receive)
+        parts.append(part)
+        gathered += len(part)
+        if gathered >= BATCH_BYTES or not more:
+            await sink.take(parts)
+            parts, gathered = [], 0
+    await sink.finish()
+
+
+async def _next_part(receive: Receive) -> tuple[bytes, bool]:
+    """The next piece of the body, and whether more follow."""
+    message = await receive()
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message.get("body", b""), message.get("more_body", False)

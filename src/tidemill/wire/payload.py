@@ -1,7 +1,8 @@
 """The body of a request on its way to a parser: whole, inflated, out of its transfer encoding.
 
 S3's uploads come as `aws-chunked` with signed chunks or a trailing checksum, or plain with a
-checksum in a header; `Receiver` takes all of that off and checks it.
+checksum in a header; `Receiver` takes all of that off and checks it. Only the checksums of an
+object's content are left to the service, which works them out for itself to keep them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,10 @@ WHOLE_MAX_BYTES: Final = 100 * 1024 * 1024
 """The largest body of an operation that reads it as one document (a function's code in JSON)."""
 INFLATED_MAX_BYTES: Final = 16 * 1024 * 1024
 _CHECKSUM_HEADER: Final = b"x-amz-checksum-"
+_OF_CONTENT: Final = frozenset(
+    (b"", b"partNumber", b"uploadId", b"x-id", b"AWSAccessKeyId", b"Signature", b"Expires")
+)
+"""What may stand in the query of a request that brings an object's content."""
 
 
 @runtime_checkable
@@ -89,6 +94,8 @@ class Receiver:
         self._size = 0
         self._stated: dict[str, bytes] = {}
         self._sums: dict[str, Checksum] = {}
+        self._announced: list[bytes] = []
+        self._is_content = _is_content_of_object(request)
         self._decoder = _decoder(request, signed)
         self._expect()
         self.rewrites = self._decoder is not None
@@ -115,6 +122,12 @@ class Receiver:
         self._decoder.finish()
         self._check_size()
         trailers = self._decoder.trailers
+        for announced in self._announced:
+            if announced not in trailers:
+                raise WireError(
+                    "MalformedTrailerError",
+                    f"The trailer {announced.decode('latin-1')} was announced but did not come.",
+                )
         self._stated |= {
             name.removeprefix(_CHECKSUM_HEADER).decode("latin-1"): value
             for name, value in trailers.items()
@@ -130,6 +143,9 @@ class Receiver:
     def _expect(self) -> None:
         """Prepare for every checksum that the headers state or promise."""
         headers = self._request.header_map
+        for name in headers.get(b"x-amz-trailer", b"").lower().split(b","):
+            if name.strip().startswith(_CHECKSUM_HEADER):
+                self._announced.append(name.strip())
         is_of_body = not _states_checksum_of_object(self._request)
         for name, value in headers.items():
             if is_of_body and name.startswith(_CHECKSUM_HEADER):
@@ -138,11 +154,10 @@ class Receiver:
                     self._prepare(ending)
                     self._stated[ending] = value
         if (md5 := headers.get(b"content-md5")) is not None:
-            self._sums["md5"] = ALGORITHMS["md5"]()
+            self._prepare("md5")
             self._stated["md5"] = md5
-        for name in headers.get(b"x-amz-trailer", b"").lower().split(b","):
-            if name.strip().startswith(_CHECKSUM_HEADER):
-                self._prepare(name.strip().removeprefix(_CHECKSUM_HEADER).decode("latin-1"))
+        for name in self._announced:
+            self._prepare(name.removeprefix(_CHECKSUM_HEADER).decode("latin-1"))
 
     def _prepare(self, ending: str) -> None:
         if ending not in ALGORITHMS:
@@ -151,7 +166,8 @@ class Receiver:
                 f"The checksum x-amz-checksum-{ending} is not supported; "
                 f"supported are {', '.join(ALGORITHMS)}.",
             )
-        self._sums[ending] = ALGORITHMS[ending]()
+        if not self._is_content:
+            self._sums[ending] = ALGORITHMS[ending]()
 
     def _check_size(self) -> None:
         stated = self._request.header(b"x-amz-decoded-content-length")
@@ -165,11 +181,7 @@ class Receiver:
     def _compare(self) -> None:
         for ending, checksum in self._sums.items():
             name = "Content-MD5" if ending == "md5" else f"x-amz-checksum-{ending}"
-            stated = self._stated.get(ending)
-            if stated is None:
-                raise WireError(
-                    "MalformedTrailerError", f"The trailer {name} was announced but did not come."
-                )
+            stated = self._stated[ending]
             digest = checksum.digest()
             try:
                 expected = base64.b64decode(stated, validate=True)
@@ -191,6 +203,14 @@ class Receiver:
 def _states_checksum_of_object(request: HttpRequest) -> bool:
     """CompleteMultipartUpload's checksums are of the object that its parts make."""
     return request.method == "POST" and b"uploadId=" in request.query
+
+
+def _is_content_of_object(request: HttpRequest) -> bool:
+    """PutObject and UploadPart: a key, and no sub-resource of it but the part."""
+    if request.method != "PUT" or b"/" not in request.raw_path.strip(b"/"):
+        return False
+    names = {pair.partition(b"=")[0] for pair in request.query.split(b"&")}
+    return all(name in _OF_CONTENT or name.startswith(b"X-Amz-") for name in names)
 
 
 def _decoder(request: HttpRequest, signed: Signed | None) -> ChunkDecoder | None:

@@ -165,7 +165,7 @@ def test_the_stated_size_must_be_the_size() -> None:
 
 @pytest.mark.parametrize("algorithm", ["CRC32", "SHA1", "SHA256"])
 @pytest.mark.parametrize("endpoint", ["http://127.0.0.1:5057", "https://127.0.0.1:5057"])
-def test_boto3_s_checksums_are_checked(algorithm: str, endpoint: str) -> None:
+def test_boto3_s_checksums_of_content_reach_the_service(algorithm: str, endpoint: str) -> None:
     """Over TLS boto3 sends them as a trailer of an aws-chunked body, else as a header."""
     body = bytes(range(256)) * 300
     request = caught(
@@ -177,9 +177,27 @@ def test_boto3_s_checksums_are_checked(algorithm: str, endpoint: str) -> None:
     received = receive(request, signed)
     assert received.body == body
     assert received.header(f"x-amz-checksum-{algorithm.lower()}".encode())
-    broken = request.body.replace(b"\x10\x11", b"\x11\x10", 1)
+
+
+@pytest.mark.parametrize("algorithm", ["CRC32", "CRC32C", "SHA1", "SHA256"])
+def test_checksums_of_documents_are_checked(algorithm: str) -> None:
+    request = caught(
+        "s3",
+        "put_object_tagging",
+        Bucket="b",
+        Key="k",
+        Tagging={"TagSet": [{"Key": "a", "Value": "b"}]},
+        ChecksumAlgorithm="CRC32" if algorithm == "CRC32C" else algorithm,
+    )
+    if algorithm == "CRC32C":  # which boto3 has only beside awscrt
+        check = ALGORITHMS["crc32c"]()
+        check.update(request.body)
+        name, value = b"x-amz-checksum-crc32c", base64.b64encode(check.digest())
+        headers = [pair for pair in request.headers if pair[0] != b"x-amz-checksum-crc32"]
+        request = replace(request, headers=[*headers, (name, value)])
+    assert receive(request, None) is request
     with pytest.raises(WireError) as error:
-        receive(replace(request, body=broken), signed)
+        receive(replace(request, body=request.body.replace(b"<Key>a", b"<Key>c")), None)
     assert error.value.code == "BadDigest"
 
 
