@@ -33,7 +33,7 @@ def logs(job_id: str, follow: bool, attempt: int | None, as_json: bool) -> None:
     its index; ID:INDEX names one child of an array, and ID#INDEX one node. --json prints one
     object a line.
     """
-    printer = _Printer(as_json)
+    printer = _Printer(job_id, as_json)
     if attempt is not None:
         [job] = describe([job_id])
         printer.print_new(_group(job), _stream_of(job, attempt), "")
@@ -129,17 +129,19 @@ def _stream_of(job: dict[str, Any], attempt: int) -> str:
 class _Printer:
     """Prints streams, each from where it stopped before."""
 
-    def __init__(self, as_json: bool) -> None:
+    def __init__(self, job_id: str, as_json: bool) -> None:
         self.has_printed = False
         self._as_json = as_json
+        self._with_index = not {":", "#"} & set(job_id)
         self._places: dict[str, str] = {}
 
     def print_job(self, job: dict[str, Any]) -> None:
-        """Print what is new of all attempts of a job; a child's lines begin with its index."""
-        index = (job.get("arrayProperties") or {}).get("index")
-        if index is None:
-            index = (job.get("nodeProperties") or {}).get("nodeIndex")
-        prefix = "" if index is None or self._as_json else f"{index}: "
+        """Print what is new of all attempts of a job; lines of one of several begin with its index.
+
+        One that alone was asked for needs none.
+        """
+        index = job["jobId"].replace("#", ":").partition(":")[2]
+        prefix = f"{index}: " if index and self._with_index and not self._as_json else ""
         for stream in _streams(job):
             self.print_new(_group(job), stream, prefix)
 
