@@ -43,6 +43,8 @@ class Spawner:
         self._work_folder = str(work_folder)
         self._null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._found: dict[tuple[str, str], str] = {}
+        self._lent = os.dup(self._null)
+        self._is_lent = False
         self._files_soft, self._files_hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._limit_files(self._files_hard)
         self._base = {
@@ -65,7 +67,7 @@ class Spawner:
         command = order.command
         if order.ulimits:
             program, command = _limited(program, order)
-        return self._exec(order, program, command, environment, self._output(output))
+        return self._exec(order, program, command, environment, self._output(self._lend(output)))
 
     def spawn_host(
         self, order: Order, command: list[str], environment: dict[str, str], sock: int
@@ -73,7 +75,7 @@ class Spawner:
         """Start a warm interpreter for attempts like `order`, its socket as file 3; the pid."""
         self._enter(order)
         program = self._find(command[0], environment["PATH"])
-        files = (*self._output(self._null), (os.POSIX_SPAWN_DUP2, sock, HOST_FILE))
+        files = (*self._output(self._null), (os.POSIX_SPAWN_DUP2, self._lend(sock), HOST_FILE))
         return self._exec(order, program, command, environment, files)
 
     def _enter(self, order: Order) -> None:
@@ -118,6 +120,18 @@ class Spawner:
             raise SpawnError(f"the command or its environment is not valid: {error}") from None
         finally:
             self._limit_files(self._files_hard)
+            if self._is_lent:
+                self._is_lent = False
+                os.dup2(self._null, self._lent, inheritable=False)
+
+    def _lend(self, file: int) -> int:
+        """`file` for the process that is spawned next, by a number that it may have itself: the C
+        library refuses others.
+        """
+        if file < self._files_soft:
+            return file
+        self._is_lent = True
+        return os.dup2(file, self._lent, inheritable=False)
 
     def _limit_files(self, count: int) -> None:
         if self._files_soft != self._files_hard:
