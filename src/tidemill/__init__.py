@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tidemill.sdk.error import JobFailed, RemoteTraceback, SubmitError, TidemillError
     from tidemill.sdk.function import Job, job
     from tidemill.sdk.local import LocalServer, local
+    from tidemill.sdk.result import RemoteException
     from tidemill.sdk.run import MapRun, Run
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "JobFailed",
     "LocalServer",
     "MapRun",
+    "RemoteException",
     "RemoteTraceback",
     "Run",
     "SubmitError",
@@ -35,6 +37,7 @@ _HOMES = {
     "JobFailed": "tidemill.sdk.error",
     "LocalServer": "tidemill.sdk.local",
     "MapRun": "tidemill.sdk.run",
+    "RemoteException": "tidemill.sdk.result",
     "RemoteTraceback": "tidemill.sdk.error",
     "Run": "tidemill.sdk.run",
     "SubmitError": "tidemill.sdk.error",

@@ -64,6 +64,8 @@ class SqliteStore:
             raise
 
     def _open(self, migrations: Sequence[Migration]) -> None:
+        # Jobs' environments are in it: for its owner alone, and so is what SQLite puts beside it.
+        self._path.touch(mode=0o600)
         flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
         self._writer = self._connect(flags, cache_kib=16_384)
         self._writer.execute("PRAGMA journal_mode = WAL")

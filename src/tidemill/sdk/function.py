@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import itertools
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -27,6 +28,7 @@ class Job(Generic[P, R]):
     """A function with `submit` and `map`. Its hints decide how values travel."""
 
     def __init__(self, function: Callable[P, R], needs: Needs) -> None:
+        _refuse_async(function)
         functools.update_wrapper(self, function)
         self.function = function
         self._needs = needs
@@ -149,6 +151,22 @@ class Job(Generic[P, R]):
             raise TypeError(
                 f"{self.parameters.function_name} returned what can't be sent back: {error}"
             ) from error
+
+
+def _refuse_async(function: Callable[..., Any]) -> None:
+    """A job's result is a value: what only makes one later has none to send back."""
+    kinds = {
+        "a coroutine": inspect.iscoroutinefunction(function),
+        "a generator": inspect.isgeneratorfunction(function),
+        "an async generator": inspect.isasyncgenfunction(function),
+    }
+    for kind, is_it in kinds.items():
+        if is_it:
+            name = getattr(function, "__qualname__", repr(function))
+            raise SubmitError(
+                f"{name} is {kind} function and can't be a job; make a job of a plain function "
+                "that returns the finished value (`asyncio.run(...)`, `list(...)`)."
+            )
 
 
 @overload

@@ -74,6 +74,9 @@ class Server:
         _make_folder(config.data)
         _refuse_second(config)
         bound = self._bind()
+        for name in (backup.LOGS, backup.OBJECTS, "engines", "spool"):
+            # What jobs print and make is its owner's alone, even where others may see the folder.
+            (config.data / name).mkdir(exist_ok=True, mode=0o700)
         credentials = CredentialMaker(load_or_make(config.data))
         self._store = store = self._make_store()
         await store.open(MIGRATIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -87,3 +88,16 @@ def test_submitting_at_import_is_refused_in_a_job(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(SubmitError, match='under `if __name__ == "__main__":`'):
         reference.load_for_job("unguarded:go")
+
+
+def test_what_only_makes_its_value_later_is_refused_where_it_is_decorated() -> None:
+    async def later() -> int:
+        return 1
+
+    def one_by_one() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(SubmitError, match=r"later is a coroutine function.*plain function"):
+        tm.job(later)
+    with pytest.raises(SubmitError, match="one_by_one is a generator function"):
+        tm.job(one_by_one)
