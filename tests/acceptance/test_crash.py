@@ -6,17 +6,14 @@ is killed after how many jobs; the rest is up to the machine.
 
 from __future__ import annotations
 
-import re
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from crash_attempt import EXITED, HOST_GONE, check_lost_and_run_again
 from crash_lab import FIRST, IS_LONG, SEEDS, CrashLab, crash_lab
 
 GROUP = "/aws/batch/job"
-HOST_GONE = re.compile(r"Host EC2 \(instance i-[0-9a-f]{17}\) terminated\.")
-EXITED = "Essential container in task exited"
 LOST_AT_ONCE_MAX = 60
 """How many attempts one death of the runner may cost: what ran, and what was about to."""
 SPOT_RULES = {
@@ -53,7 +50,7 @@ def test_a_killed_server_loses_nothing_and_runs_nothing_twice(
         lasting = _Lasting(lab, batch.queue(kills + 2), kills)
         array_id = batch.submit(queue, short, arrayProperties={"size": size})
         for number, goal in enumerate(sorted(lab.random.sample(range(10, size - 10), kills))):
-            _after_jobs(lab, goal)
+            lab.after_jobs(goal)
             lasting.see_running(number)
             lab.kill_server()
             lasting.end_while_it_is_dead(number)
@@ -140,28 +137,13 @@ def test_a_killed_runner_s_jobs_run_again_where_their_rules_say_so(seed: int) ->
         array_id = batch.submit(queue, trouble, arrayProperties={"size": size})
         fragile_id = batch.submit(batch.queue(1), fragile, arrayProperties={"size": fragile_size})
         for goal in sorted(lab.random.sample(range(10, size // 2), kills)):
-            _after_jobs(lab, goal)
+            lab.after_jobs(goal)
             lab.kill_runner()
             lab.until(lambda: bool(lab.runners()))
-        lost = _check_attempts(lab, lab.succeeded(array_id, size))
+        lost = check_lost_and_run_again(lab.witness, lab.succeeded(array_id, size))
         batch.ended(fragile_id)
         gone = _check_fragile(lab, lab.children(fragile_id, fragile_size))
         assert 0 < lost + gone <= kills * LOST_AT_ONCE_MAX
-
-
-def _check_attempts(lab: CrashLab, jobs: list[dict[str, Any]]) -> int:
-    """They have succeeded only after attempts that were lost; how many those are."""
-    lost = 0
-    for job in jobs:
-        *before, last = job["attempts"]
-        assert (last["statusReason"], last["container"]["exitCode"]) == (EXITED, 0)
-        assert lab.witness.of(job["jobId"], len(before) + 1).ends
-        assert not lab.witness.of(job["jobId"], len(before) + 2).starts
-        for attempt in before:
-            assert HOST_GONE.fullmatch(attempt["statusReason"]), attempt
-            assert "exitCode" not in attempt["container"]
-        lost += len(before)
-    return lost
 
 
 def _check_fragile(lab: CrashLab, jobs: list[dict[str, Any]]) -> int:
@@ -189,11 +171,11 @@ def test_whatever_dies_together_or_while_it_starts(seed: int) -> None:
         lab.random.shuffle(calamities)
         goals = sorted(lab.random.sample(range(10, size - 100), len(calamities)))
         for goal, calamity in zip(goals, calamities, strict=True):
-            _after_jobs(lab, goal)
+            lab.after_jobs(goal)
             calamity()
             lab.start()
             assert sum(lab.counts(array_id).values()) == size
-        _check_attempts(lab, lab.succeeded(array_id, size))
+        check_lost_and_run_again(lab.witness, lab.succeeded(array_id, size))
 
 
 def _calamities(lab: CrashLab) -> list[Callable[[], None]]:
@@ -227,12 +209,3 @@ def _calamities(lab: CrashLab) -> list[Callable[[], None]]:
         starting_server,
         starting_server_without_runner,
     ]
-
-
-def _after_jobs(lab: CrashLab, goal: int) -> None:
-    """Return a random moment after so many jobs have ended."""
-    deadline = time.monotonic() + 60
-    while lab.witness.read().ended < goal:
-        assert time.monotonic() < deadline, f"only {lab.witness.ended} jobs of {goal} have ended"
-        time.sleep(0.002)  # polls
-    lab.pause(0.02)

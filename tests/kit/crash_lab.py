@@ -7,13 +7,12 @@ import itertools
 import os
 import random
 import shutil
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,6 +30,8 @@ IS_LONG = SEEDS > QUICK_SEEDS
 DEADLINE_S = 60.0
 _MARK = "CRASH_LAB"
 _RUNNER = "tidemill.engines.process.runner"
+_WARM = "tidemill.sdk.warm"
+_DIRECTORY = "TIDEMILL_DIRECTORY"
 _ports = itertools.count(20_000 + os.getpid() % 8_000)
 """Below those that the system gives out, as a server comes back to its own while it is free."""
 
@@ -100,6 +101,15 @@ class CrashLab:
 
     # Deaths
 
+    def after_jobs(self, goal: int) -> None:
+        """Return at a random moment after so many jobs have ended."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.witness.read().ended < goal:
+            ended = self.witness.ended
+            assert time.monotonic() < deadline, f"only {ended} jobs of {goal} have ended"
+            time.sleep(0.002)
+        self.pause(0.02)
+
     def pause(self, longest_s: float) -> None:
         """Let a random time pass, so that a death comes at any point of what is going on."""
         time.sleep(self.random.uniform(0, longest_s))  # any moment is right
@@ -110,9 +120,14 @@ class CrashLab:
 
     def kill_runner(self) -> None:
         """kill -9, when there is one."""
-        for process in self.runners():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        _kill(self.runners())
+
+    def kill_warm(self) -> None:
+        """kill -9 of the warm interpreters; their forks look the same, but have other parents."""
+        runners = {runner.pid for runner in self.runners()}
+        warm = [process for process, command in self._family() if _WARM in command]
+        with contextlib.suppress(psutil.NoSuchProcess):
+            _kill([process for process in warm if process.ppid() in runners])
 
     def kill_starting(self, delay_s: float) -> None:
         """Start the server, and kill -9 it `delay_s` later, whatever it is at then."""
@@ -150,19 +165,18 @@ class CrashLab:
 
     def family(self) -> list[psutil.Process]:
         """Every living process that a job of this lab is, or has started."""
-        return [
-            process
-            for process, variables in _processes(lambda process: process.environ())
-            if variables.get(_MARK) == str(self.folder)
-        ]
+        return [process for process, _ in self._family()]
 
     def commands(self) -> list[list[str]]:
         """What the family's processes were started as."""
-        return [
-            command
-            for _, (variables, command) in _processes(lambda each: (each.environ(), each.cmdline()))
-            if variables.get(_MARK) == str(self.folder)
-        ]
+        return [command for _, command in self._family()]
+
+    def _family(self) -> Iterator[tuple[psutil.Process, list[str]]]:
+        """Known by our variable, the library's jobs by theirs."""
+        place = str(self.witness.folder)
+        for process, (variables, command) in _processes(_traits):
+            if variables.get(_MARK) == str(self.folder) or variables.get(_DIRECTORY) == place:
+                yield process, command
 
     def until(self, condition: Callable[[], bool], deadline_s: float = DEADLINE_S) -> None:
         """Return once `condition` holds; fails at the deadline."""
@@ -176,9 +190,7 @@ class CrashLab:
             assert not left, f"`stop --jobs` has left {left}"
         finally:
             self.server.kill()
-            for process in (*self.runners(), *self.family()):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.send_signal(signal.SIGKILL)
+            _kill([*self.runners(), *self.family()])
 
 
 @contextlib.contextmanager
@@ -198,6 +210,16 @@ def crash_lab(seed: int, *arguments: str) -> Iterator[CrashLab]:
             lab.clear()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _traits(process: psutil.Process) -> tuple[dict[str, str], list[str]]:
+    return process.environ(), process.cmdline()
+
+
+def _kill(processes: Iterable[psutil.Process]) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def _processes(ask: Callable[[psutil.Process], Any]) -> Iterator[tuple[psutil.Process, Any]]:
