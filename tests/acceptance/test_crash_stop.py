@@ -14,7 +14,7 @@ DEAF = """
 trap '' TERM
 sh -c 'while :; do sleep 0.1; done' &
 (setsid sh -c 'while :; do sleep 0.1; done' &)
-touch "$READY"
+touch "$CRASH_LAB/ready"
 while :; do sleep 0.1; done
 """
 """A family that SIGTERM can't end: a child of the shell's, and one that went away."""
@@ -116,7 +116,7 @@ def test_sigterm_reaches_the_whole_group(shared: CrashLab) -> None:
 
 def test_sigkill_reaches_the_whole_family_after_the_grace(shared: CrashLab) -> None:
     batch = shared.batch
-    job_id = batch.submit(batch.queue(1), _define_with_grace(shared, DEAF))
+    job_id = batch.submit(batch.queue(1), shared.define_with_grace("deaf", DEAF, GRACE_S))
     batch.until(job_id, "RUNNING")
     shared.until((batch.folder / "ready").exists)
     family = shared.family()
@@ -126,25 +126,3 @@ def test_sigkill_reaches_the_whole_family_after_the_grace(shared: CrashLab) -> N
     assert job["attempts"][0]["container"]["exitCode"] == 137
     assert job["stoppedAt"] >= job["startedAt"] + GRACE_S * 1000
     shared.until(lambda: not shared.family())
-
-
-def _define_with_grace(lab: CrashLab, work: str) -> str:
-    """A definition with AWS's `stopTimeout`, which a container of ecsProperties has; its name."""
-    name = lab.batch.name("deaf")
-    container = {
-        "name": "main",
-        "image": "busybox",
-        "command": ["sh", lab.witness.script("deaf", work)],
-        "environment": [lab.mark, {"name": "READY", "value": str(lab.folder / "ready")}],
-        "resourceRequirements": [
-            {"type": "VCPU", "value": "1"},
-            {"type": "MEMORY", "value": "64"},
-        ],
-        "stopTimeout": GRACE_S,
-    }
-    lab.batch.client.register_job_definition(
-        jobDefinitionName=name,
-        type="container",
-        ecsProperties={"taskProperties": [{"containers": [container]}]},
-    )
-    return name

@@ -24,7 +24,7 @@ from crash_witness import Witness
 from tidemill.sdk.local import LocalServer
 
 QUICK_SEEDS = 1
-SEEDS = max(QUICK_SEEDS, int(os.environ.get("TIDEMILL_SIMULATE_SEEDS", "0")) // 200)
+SEEDS = max(QUICK_SEEDS, int(os.environ.get("TIDEMILL_SIMULATE_SEEDS", "0")) // 400)
 FIRST = int(os.environ.get("TIDEMILL_SIMULATE_FIRST", "0"))
 IS_LONG = SEEDS > QUICK_SEEDS
 DEADLINE_S = 60.0
@@ -62,10 +62,31 @@ class CrashLab:
     def define(self, name: str, work: str, *, is_locked: bool = True, **members: Any) -> str:
         """A definition of a witnessed job; its name."""
         command = ("sh", self.witness.script(name, work, is_locked=is_locked))
-        return self.batch.define(*command, container={"environment": [self.mark]}, **members)
+        return self.batch.define(*command, container={"environment": [self._mark]}, **members)
+
+    def define_with_grace(self, name: str, work: str, grace_s: int) -> str:
+        """The like with AWS's `stopTimeout`, which containers of ecsProperties have; its name."""
+        unique = self.batch.name(name)
+        container = {
+            "name": "main",
+            "image": "busybox",
+            "command": ["sh", self.witness.script(name, work)],
+            "environment": [self._mark],
+            "resourceRequirements": [
+                {"type": "VCPU", "value": "1"},
+                {"type": "MEMORY", "value": "64"},
+            ],
+            "stopTimeout": grace_s,
+        }
+        self.batch.client.register_job_definition(
+            jobDefinitionName=unique,
+            type="container",
+            ecsProperties={"taskProperties": [{"containers": [container]}]},
+        )
+        return unique
 
     @property
-    def mark(self) -> dict[str, str]:
+    def _mark(self) -> dict[str, str]:
         """The variable by which `family` knows a job's processes."""
         return {"name": _MARK, "value": str(self.folder)}
 
