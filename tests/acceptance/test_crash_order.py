@@ -52,7 +52,8 @@ def test_jobs_that_are_to_end_do_so(seed: int) -> None:
             assert len(job["attempts"]) == 1, "what was terminated is not retried"
             job = batch.failed(timed)
             assert job["statusReason"] == "Job attempt duration exceeded timeout"
-            assert job["attempts"][-1]["container"]["exitCode"] == 143
+            # Its time may have run out with its host already gone.
+            assert job["attempts"][-1]["container"].get("exitCode") in (143, None)
             lab.until(lambda: not lab.family())
 
 
