@@ -29,6 +29,8 @@ def run(config: ServerConfig, *, ready_fd: int | None = None) -> None:
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("asyncio").setLevel(logging.WARNING)
+    # It warns of every request that is no HTTP: whoever scans the port would fill the log.
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config.check()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(config, ready_fd))
