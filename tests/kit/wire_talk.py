@@ -60,7 +60,7 @@ class Talk:
             if ends:
                 writer.write_eof()
             return await asyncio.wait_for(_read(reader, "GET"), ANSWER_S)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):
             return Answer(0)
         finally:
             await self.close()
@@ -73,7 +73,7 @@ class Talk:
             writer.write(b"".join(each.data for each in todo))
             for each in todo:
                 answers.append(await asyncio.wait_for(_read(reader, each.method), ANSWER_S))
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):
             await self.close()
             if not answers:
                 answers.append(Answer(0))

@@ -40,6 +40,7 @@ def _replace_section(path: Path, name: str, settings: dict[str, str]) -> None:
     except FileNotFoundError:
         text = ""
     section = f"[{name}]\n" + "".join(f"{key} = {value}\n" for key, value in settings.items())
+    path = path.resolve()  # where it is a link, the file behind it is replaced
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     staged = path.with_name(path.name + ".tidemill")
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _mode(path))

@@ -17,6 +17,7 @@ from tidemill.platform.limit import AWS, LIFTED, Limits
 
 DAY_MS = 86_400_000
 KEEP_DAYS_MAX = 36_500
+ACCOUNT = re.compile(r"[0-9]{12}")
 REGION = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 POSTGRES_SCHEMES = ("postgresql://", "postgres://")
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -56,7 +57,7 @@ class ServerConfig:
                 f"--auth off serves anybody who reaches the port, so it is allowed on loopback "
                 f"only, not on --host {self.host}; use --auth keys there."
             )
-        if not (len(self.account) == 12 and self.account.isdigit()):
+        if not ACCOUNT.fullmatch(self.account):
             raise StartError(f"--account must be 12 digits as on AWS, not {self.account!r}.")
         if not REGION.fullmatch(self.region):
             raise StartError(

@@ -123,6 +123,8 @@ class CredentialMaker:
     def _open(self, token: str) -> Temporary | None:
         try:
             raw = base64.urlsafe_b64decode(token.encode())
+            if base64.urlsafe_b64encode(raw).decode() != token:
+                return None  # the decoder overlooks what is no base64
             signature, payload = raw[:32], raw[32:]
             if not hmac.compare_digest(signature, self._sign(b"session", payload)):
                 return None

@@ -1,0 +1,51 @@
+"""Tables that fit, durations as people say them."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from tidemill.cli.output import age, table
+
+COLUMNS = ["ID", "STATUS", "WHY"]
+
+
+def plain(lines: list[str]) -> list[str]:
+    return [click.unstyle(line) for line in lines]
+
+
+def test_the_last_column_is_cut_where_the_terminal_ends() -> None:
+    rows = [["a", "RUNNABLE", "x" * 100], ["long-id", "FAILED", "short"]]
+    assert plain(table(COLUMNS, rows, 60)) == [
+        "ID       STATUS    WHY",
+        "a        RUNNABLE  " + "x" * 40 + "…",
+        "long-id  FAILED    short",
+    ]
+
+
+def test_a_narrow_terminal_still_sees_something_of_it() -> None:
+    [_, row] = plain(table(COLUMNS, [["a" * 36, "FAILED", "y" * 100]], 40))
+    assert row.endswith("y" * 19 + "…")
+
+
+def test_a_status_has_its_colour_and_a_name_like_it_none() -> None:
+    [_, row] = table(COLUMNS, [["FAILED-", "FAILED", ""]], 80)
+    assert row == "FAILED-  " + click.style("FAILED", fg="red")
+
+
+@pytest.mark.parametrize(
+    ("ms", "told"),
+    [
+        (0, "0ms"),
+        (-5, "0ms"),
+        (999, "999ms"),
+        (1000, "1s"),
+        (59_999, "59s"),
+        (60_000, "1m 0s"),
+        (3_600_000, "1h 0m"),
+        (86_400_000 * 3 + 3_600_000, "3d 1h"),
+    ],
+)
+def test_age(ms: int, told: str) -> None:
+    assert age(1_000, 1_000 + ms) == told
+    assert age(None) == "-"
