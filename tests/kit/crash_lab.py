@@ -128,7 +128,7 @@ class CrashLab:
         while self.witness.read().ended < goal:
             ended = self.witness.ended
             assert time.monotonic() < deadline, f"only {ended} jobs of {goal} have ended"
-            time.sleep(0.002)
+            time.sleep(0.002)  # polls
         self.pause(0.02)
 
     def pause(self, longest_s: float) -> None:

@@ -24,9 +24,9 @@ def square(item: int) -> int:
         subprocess.Popen(["sleep", "300"], pass_fds=[lock], start_new_session=True)
     elif item % 3 == 1 and os.fork() == 0:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        time.sleep(300)
+        time.sleep(300)  # the job's own
         os._exit(0)
-    time.sleep(0.01)
+    time.sleep(0.01)  # the job's own
     _note(f"end {me}")
     return item * item
 
