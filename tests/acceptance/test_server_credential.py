@@ -6,6 +6,8 @@ import http.client
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -149,6 +151,49 @@ def test_another_region_is_named_beside_ours(server: LocalServer, service: str) 
     assert "eu-central-1" in message
     assert "us-east-1" in message
     assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] < 500
+
+
+LARGE = 64 * 1024 * 1024
+
+
+@pytest.mark.parametrize(
+    ("target", "is_signed", "code"),
+    [
+        ("PUT /results/large", False, "AccessDenied"),
+        ("PUT /results/large", True, "SignatureDoesNotMatch"),
+        ("POST /v1/submitjob", False, "missing Authentication Token"),
+        ("POST /_tidemill/stop", False, "missing Authentication Token"),
+    ],
+)
+def test_a_large_body_is_taken_from_nobody_without_a_key(
+    target: str, is_signed: bool, code: str, server: LocalServer
+) -> None:
+    """It is refused by its head; whoever reaches the port could fill the disk otherwise."""
+    method, _, path = target.partition(" ")
+    place = urlsplit(server.endpoint)
+    opened = http.client.HTTPConnection(place.hostname or "", place.port, timeout=10)
+    with closing(opened) as connection:
+        connection.putrequest(method, path)
+        connection.putheader("content-length", str(LARGE))
+        if is_signed:
+            _sign_wrongly(connection, server)
+        connection.endheaders(bytes(2 * 1024 * 1024))  # the rest never comes
+        response = connection.getresponse()
+        assert response.status == 403
+        assert code in response.read().decode()
+    assert list((server.data / "spool").iterdir()) == []
+
+
+def _sign_wrongly(connection: http.client.HTTPConnection, server: LocalServer) -> None:
+    now = datetime.now(UTC)
+    credential = f"{server.access_key_id}/{now:%Y%m%d}/{server.region}/s3/aws4_request"
+    connection.putheader("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+    connection.putheader("x-amz-date", f"{now:%Y%m%dT%H%M%SZ}")
+    connection.putheader(
+        "authorization",
+        f"AWS4-HMAC-SHA256 Credential={credential}, "
+        f"SignedHeaders=host;x-amz-content-sha256;x-amz-date, Signature={'0' * 64}",
+    )
 
 
 @pytest.mark.parametrize("path", ["stop", "backup", "nothing", ""])

@@ -198,6 +198,8 @@ def test_a_disk_that_fills_up(small_disk: Path) -> None:
             for number in range(10_000):
                 s3.put_object(Bucket="kept", Key=f"{number}", Body=b"")
         assert refusal.value.response["Error"]["Code"] == "SlowDown"
+        with pytest.raises(s3.exceptions.ClientError, match="MiB free"):
+            s3.put_object(Bucket="kept", Key="large", Body=bytes(3 << 20))
         assert s3.list_buckets()["Buckets"][0]["Name"] == "kept", "what only reads is answered"
         (small_disk / "ballast").unlink()
         until(lambda: _can_put(s3), "room again")

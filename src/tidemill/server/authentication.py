@@ -55,6 +55,20 @@ class Authentication:
         sender = Sender(signed.access_key, signed.service)
         return await self._received(request, signed, sender), sender
 
+    def check_head(self, head: HttpRequest) -> str | None:
+        """The service that a request is for whose body has yet to come; `WireError` without a key.
+
+        S3 signs the hash that the head declares, so its signature can be checked already. To any
+        other service such a body is too large anyway.
+        """
+        claim = read_claim(head)
+        if claim is not None and (self._is_open or claim.service != "s3"):
+            return claim.service
+        if self._is_open:
+            return None
+        declared = head.header(b"x-amz-content-sha256") or b""
+        return self._verify(head, declared.decode("latin-1")).service
+
     def may_administer(self, request: HttpRequest) -> bool:
         """Whether the server's own key signed this request for the service `tidemill`."""
         try:

@@ -19,7 +19,7 @@ from tidemill.server import backup
 from tidemill.server.authentication import Authentication
 from tidemill.server.config import ServerConfig
 from tidemill.server.credential import CredentialMaker
-from tidemill.server.gateway import Gateway
+from tidemill.server.gateway import RETRYABLE, Gateway
 from tidemill.server.http import Application
 from tidemill.server.listen import Listener
 from tidemill.server.own_path import OwnPaths
@@ -48,7 +48,8 @@ class Front:
         own_paths: OwnPaths,
     ) -> None:
         self._config = config
-        self._spool = Spool(config.data / "spool")
+        disk = DiskFloor(config.data, config.floor_bytes)
+        self._spool = Spool(config.data / "spool", lambda: disk.check(RETRYABLE["s3"]))
         self._listener: Listener | None = None
         self._objects = S3Service(
             store,
@@ -78,7 +79,7 @@ class Front:
             Authentication(credentials, clock, config.region, is_open=config.auth == "off"),
             {service.name: service for service in services},
             own_paths,
-            DiskFloor(config.data, config.floor_bytes),
+            disk,
             account=config.account,
             region=config.region,
         )

@@ -6,12 +6,14 @@ bug of ours does, is logged with its request id, and says so.
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
 import uuid
 from collections.abc import Mapping
 from typing import Final
 
+from tidemill.platform.body import SPOOL_ABOVE_BYTES
 from tidemill.platform.disk import DiskFloor
 from tidemill.platform.fault import Fault
 from tidemill.platform.service import Caller, Service
@@ -20,7 +22,7 @@ from tidemill.server.own_path import PREFIX, OwnPaths
 from tidemill.wire.error import WireError
 from tidemill.wire.parse import parse
 from tidemill.wire.request import HttpRequest, HttpResponse
-from tidemill.wire.route import Route, identify
+from tidemill.wire.route import Route, identify, presume
 from tidemill.wire.serialize import serialize, serialize_error
 
 log = logging.getLogger(__name__)
@@ -77,16 +79,28 @@ class Gateway:
             caller = self._caller(request, sender.access_key, request_id)
             result = await service.call(route.operation, params, caller)
             return serialize(route, result, request_id)
-        except WireError as error:
-            return serialize_error(
-                route or error.route, error.code, error.message, request_id, error.members
+        except Exception as error:  # noqa: BLE001 - it is answered, and logged where it is ours
+            return _refusal(error, route, request_id)
+
+    def admit(self, head: HttpRequest) -> None:
+        """Let a body that is too large for memory go to disk, or raise why it may not.
+
+        It is asked before the body is there: only who has a key can fill the disk, and only S3
+        takes bodies of such a size.
+        """
+        route = identify(head, self._authentication.check_head(head))
+        if route.service != "s3":
+            raise WireError(
+                "RequestEntityTooLargeException",
+                f"A request to {route.service} has at most {SPOOL_ABOVE_BYTES:,} bytes.",
+                route=route,
             )
-        except Fault as fault:
-            return serialize_error(route, fault.code, fault.message, request_id, fault.members)
-        except Exception:
-            log.exception("request %s failed in the server", request_id)
-            message = f"The server failed on request {request_id}: a bug of ours, in its log."
-            return serialize_error(route, "InternalFailure", message, request_id, {})
+        self._disk.check(RETRYABLE[route.service])
+
+    def refuse(self, head: HttpRequest, error: Exception) -> HttpResponse:
+        """The answer to a request whose body was not taken in because of `error`."""
+        route = error.route if isinstance(error, WireError) else None
+        return _refusal(error, route or presume(head, None), str(uuid.uuid4()))
 
     def _caller(self, request: HttpRequest, access_key: str, request_id: str) -> Caller:
         invocation = request.header(b"amz-sdk-invocation-id")
@@ -108,3 +122,19 @@ class Gateway:
     def _not_served(self, route: Route) -> str:
         served = ", ".join(sorted(self._services))
         return f"{route.service} is not served here yet; this server answers {served}."
+
+
+def _refusal(error: Exception, route: Route | None, request_id: str) -> HttpResponse:
+    """The modelled form of what went wrong; a bug of ours is logged and says no more than that."""
+    if isinstance(error, WireError | Fault):
+        if isinstance(error, WireError):
+            route = route or error.route
+        return serialize_error(route, error.code, error.message, request_id, error.members)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        log.error("request %s found no room on the disk: %s", request_id, error)
+        code = RETRYABLE.get(route.service if route else "", "ServiceUnavailable")
+        message = "The disk of the server is full: make room there, then send the call again."
+        return serialize_error(route, code, message, request_id, {})
+    log.error("request %s failed in the server", request_id, exc_info=error)
+    message = f"The server failed on request {request_id}: a bug of ours, in its log."
+    return serialize_error(route, "InternalFailure", message, request_id, {})

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from tidemill.platform.body import FileRange, SpooledBody
+from tidemill.platform.fault import Fault
 from tidemill.server.gateway import Gateway
 from tidemill.server.spool import Disconnected, Receive, Spool
+from tidemill.wire.error import WireError
 from tidemill.wire.request import HttpRequest, HttpResponse
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -32,22 +34,32 @@ class Application:
         if scope["type"] != "http":
             return
         try:
-            body, body_sha256 = await self._spool.read(receive)
+            body, body_sha256 = await self._spool.read(
+                receive, lambda: self._gateway.admit(_request(scope, b""))
+            )
         except Disconnected:
             return
-        request = HttpRequest(
-            method=scope["method"],
-            raw_path=scope["raw_path"],
-            query=scope["query_string"],
-            headers=scope["headers"],
-            body=body,
-        )
+        except (WireError, Fault, OSError) as error:
+            head = _request(scope, b"")
+            await _send(self._gateway.refuse(head, error), head.method, send)
+            return
+        request = _request(scope, body)
         try:
             response = await self._gateway.answer(request, body_sha256)
             await _send(response, request.method, send)
         finally:
             if isinstance(body, SpooledBody):
                 body.discard()
+
+
+def _request(scope: MutableMapping[str, Any], body: bytes | SpooledBody) -> HttpRequest:
+    return HttpRequest(
+        method=scope["method"],
+        raw_path=scope["raw_path"],
+        query=scope["query_string"],
+        headers=scope["headers"],
+        body=body,
+    )
 
 
 async def _send(response: HttpResponse, method: str, send: Send) -> None:

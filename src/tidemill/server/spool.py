@@ -24,8 +24,10 @@ class Disconnected(Exception):
 class Spool:
     """A folder on the data folder's file system where large bodies wait to be taken over."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, check_room: Callable[[], None]) -> None:
+        """`check_room` raises while nothing more may be written; it is asked as a body grows."""
         self._folder = folder
+        self._check_room = check_room
         self._numbers = itertools.count()
 
     def open(self) -> None:
@@ -34,8 +36,13 @@ class Spool:
         for path in self._folder.iterdir():
             path.unlink()
 
-    async def read(self, receive: Receive) -> tuple[bytes | SpooledBody, str | None]:
-        """The whole body; beside a spooled one the hex SHA-256 of what came over the wire."""
+    async def read(
+        self, receive: Receive, admit: Callable[[], None]
+    ) -> tuple[bytes | SpooledBody, str | None]:
+        """The whole body; beside a spooled one the hex SHA-256 of what came over the wire.
+
+        `admit` is asked before the first byte goes to disk, and raises to refuse the request.
+        """
         parts: list[bytes] = []
         size = 0
         while True:
@@ -46,6 +53,7 @@ class Spool:
             if not more:
                 return (parts[0] if len(parts) == 1 else b"".join(parts)), None
             if size > SPOOL_ABOVE_BYTES:
+                admit()
                 return await self._spool(parts, receive)
 
     async def _spool(self, parts: list[bytes], receive: Receive) -> tuple[SpooledBody, str]:
@@ -54,7 +62,7 @@ class Spool:
             with path.open("wb", buffering=0) as file:
                 sink = _Sink(file)
                 try:
-                    await _pour(parts, receive, sink)
+                    await _pour(parts, receive, sink, self._check_room)
                 finally:
                     await sink.rest()
         except BaseException:
@@ -98,7 +106,9 @@ class _Sink:
             data = data[self._file.write(data) :]
 
 
-async def _pour(parts: list[bytes], receive: Receive, sink: _Sink) -> None:
+async def _pour(
+    parts: list[bytes], receive: Receive, sink: _Sink, check_room: Callable[[], None]
+) -> None:
     """Give `parts` and all that comes after them to `sink`."""
     gathered = sum(map(len, parts))
     more = True
@@ -107,6 +117,7 @@ async def _pour(parts: list[bytes], receive: Receive, sink: _Sink) -> None:
         parts.append(part)
         gathered += len(part)
         if gathered >= BATCH_BYTES or not more:
+            check_room()
             await sink.take(parts)
             parts, gathered = [], 0
     await sink.finish()
