@@ -50,6 +50,12 @@ def _is_over(run: Run, tree: proc.Tree) -> bool:
     used_bytes = sum(tree.table[pid].rss_bytes for pid in pids)
     limit_bytes = run.order.memory_mib * MIB
     if used_bytes > limit_bytes:
-        used_bytes = sum(map(proc.pss_bytes, pids)) or used_bytes
+        used_bytes = sum(_exact_bytes(tree.table[pid]) for pid in pids)
     run.memory_peak_bytes = max(run.memory_peak_bytes, used_bytes)
     return used_bytes > limit_bytes
+
+
+def _exact_bytes(entry: proc.Stat) -> int:
+    """What a process uses now; one that has just ended uses nothing, and is not over for it."""
+    pss_bytes = proc.pss_bytes(entry.pid)
+    return entry.rss_bytes if pss_bytes is None else pss_bytes

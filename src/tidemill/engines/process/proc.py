@@ -82,11 +82,21 @@ def marker(pid: int, name: str) -> str | None:
     return None
 
 
-def pss_bytes(pid: int) -> int:
-    """What `pid` uses of memory, of what it shares its share; 0 when it has gone."""
-    for line in (_read(f"/proc/{pid}/smaps_rollup") or b"").split(b"\n"):
-        if line.startswith(b"Pss:"):
-            return int(line.split()[1]) * 1024
+def pss_bytes(pid: int) -> int | None:
+    """What `pid` uses of memory, of what it shares its share.
+
+    0 when it has gone or is about to; None when the system does not tell: of other users'
+    processes, or of any on a kernel that does not count it.
+    """
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", "rb") as file:  # noqa: PTH123 - light
+            for line in file:
+                if line.startswith(b"Pss:"):
+                    return int(line.split()[1]) * 1024
+    except (FileNotFoundError, PermissionError):
+        return None if os.path.exists(f"/proc/{pid}") else 0  # noqa: PTH110 - light
+    except OSError:
+        pass
     return 0
 
 
