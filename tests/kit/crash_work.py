@@ -14,7 +14,7 @@ import time
 import tidemill as tm
 
 
-@tm.job(vcpus=0.5, memory=64, attempts=10)
+@tm.job(vcpus=0.5, memory=256, attempts=10)
 def square(item: int) -> int:
     job_id, attempt = os.environ["AWS_BATCH_JOB_ID"], os.environ["AWS_BATCH_JOB_ATTEMPT"]
     lock = os.open(f"locks/{job_id}", os.O_WRONLY | os.O_CREAT)
