@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from shell import clean_environment, run, sentence, serve, until
+from shell import Served, clean_environment, run, sentence, serve, until
 
 from tidemill.sdk.local import LocalServer
 
@@ -174,10 +174,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_disk_that_is_full_at_the_start(small_disk: Path, environment: dict[str, str]) -> None:
-    with (small_disk / "ballast").open("wb") as ballast, pytest.raises(OSError, match="No space"):
-        while True:
-            ballast.write(bytes(65536))
-            ballast.flush()
+    _fill_up(small_disk)
     data = small_disk / "data"
     said = sentence(run("serve", "--data", str(data), "--port", "0", environment=environment))
     assert "full" in said or "No space left" in said
@@ -205,6 +202,45 @@ def test_a_disk_that_fills_up(small_disk: Path) -> None:
         until(lambda: _can_put(s3), "room again")
     finally:
         server.stop()
+
+
+def test_a_disk_that_is_full_to_the_last_byte_ends_the_server(
+    small_disk: Path, environment: dict[str, str]
+) -> None:
+    """What can't be made durable is not said: the server ends, and comes back as it was."""
+    data = small_disk / "data"
+    arguments = ("--data", str(data), "--floor-mib", "0")
+    with serve(*arguments, environment=environment) as served:
+        served.wait_ready()
+        here = {**environment, "TIDEMILL_DATA": str(data)}
+        kept = run("submit", "--", "true", environment=here).stdout.strip()
+        assert run("wait", kept, environment=here).returncode == 0
+        _fill_up(small_disk)
+        # SQLite's files have some room left in them: it takes a few large jobs to need more.
+        until(lambda: _ends_by_a_large_job(served, here), "the server ends")
+        said = served.finish()
+    assert served.process.returncode == 70, said
+    assert "Traceback" not in said
+    [line] = [line for line in said.splitlines() if "CRITICAL" in line]
+    assert "full" in line
+    (small_disk / "ballast").unlink()
+    with serve(*arguments, environment=environment) as again:
+        again.wait_ready()
+        assert kept in run("ps", "--all", environment=here).stdout
+        assert run("stop", "--jobs", environment=here).returncode == 0
+        again.finish()
+
+
+def _fill_up(disk: Path) -> None:
+    ballast = (disk / "ballast").open("wb", buffering=0)
+    with ballast, pytest.raises(OSError, match="No space"):
+        while ballast.write(bytes(4096)):
+            pass
+
+
+def _ends_by_a_large_job(served: Served, environment: dict[str, str]) -> bool:
+    run("submit", "--env", f"LARGE={'x' * 20_000}", "--", "true", environment=environment)
+    return served.process.poll() is not None
 
 
 def _one_try() -> object:

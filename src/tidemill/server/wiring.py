@@ -23,7 +23,7 @@ from tidemill.platform.feed import Feed
 from tidemill.platform.housekeeping import Housekeeping
 from tidemill.platform.ledger import StoreLedger
 from tidemill.platform.retry import Replies
-from tidemill.platform.store import Store
+from tidemill.platform.store import Store, StoreError
 from tidemill.server import address, backup, engine, instance
 from tidemill.server.config import ServerConfig, StartError
 from tidemill.server.credential import CredentialMaker, load_or_make
@@ -229,7 +229,8 @@ class Server:
 
         def ended(done: asyncio.Task[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
-                log.error("A part of the server has failed", exc_info=error)
+                if not isinstance(error, StoreError):  # those say all in their one sentence
+                    log.error("A part of the server has failed", exc_info=error)
                 self._fail(error)
 
         task.add_done_callback(ended)
