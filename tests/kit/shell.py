@@ -18,9 +18,9 @@ COMMAND = (sys.executable, "-m", "tidemill")
 
 
 def clean_environment(home: Path, **variables: str) -> dict[str, str]:
-    """A user's environment without any AWS setting; the data folder is `home`'s own."""
+    """A user's environment without any AWS setting or size of screen; `home` has the data."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    for name in ("TIDEMILL_DATA", "XDG_DATA_HOME"):
+    for name in ("TIDEMILL_DATA", "XDG_DATA_HOME", "COLUMNS", "LINES"):
         kept.pop(name, None)
     nowhere = {
         "AWS_CONFIG_FILE": str(home / "aws" / "config"),
