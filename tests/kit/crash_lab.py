@@ -144,11 +144,16 @@ class CrashLab:
         _kill(self.runners())
 
     def kill_warm(self) -> None:
-        """kill -9 of the warm interpreters; their forks look the same, but have other parents."""
+        """kill -9 of the warm interpreters.
+
+        Their forks look the same, and those of a dead one are the runner's children as well; but
+        forks bear witness.
+        """
         runners = {runner.pid for runner in self.runners()}
         warm = [process for process, command in self._family() if _WARM in command]
+        forks = {pid for seen in self.witness.read().attempts.values() for pid in seen.starts}
         with contextlib.suppress(psutil.NoSuchProcess):
-            _kill([process for process in warm if process.ppid() in runners])
+            _kill([each for each in warm if each.ppid() in runners and each.pid not in forks])
 
     def kill_starting(self, delay_s: float) -> None:
         """Start the server, and kill -9 it `delay_s` later, whatever it is at then."""
