@@ -17,6 +17,7 @@ from tidemill.platform.body import SPOOL_ABOVE_BYTES
 from tidemill.platform.disk import DiskFloor
 from tidemill.platform.fault import Fault
 from tidemill.platform.service import Caller, Service
+from tidemill.platform.store import StoreError
 from tidemill.server.authentication import Authentication
 from tidemill.server.own_path import PREFIX, OwnPaths
 from tidemill.wire.error import WireError
@@ -135,6 +136,9 @@ def _refusal(error: Exception, route: Route | None, request_id: str) -> HttpResp
         code = RETRYABLE.get(route.service if route else "", "ServiceUnavailable")
         message = "The disk of the server is full: make room there, then send the call again."
         return serialize_error(route, code, message, request_id, {})
+    if isinstance(error, StoreError):  # nothing was done, and the server ends itself over it
+        code = RETRYABLE.get(route.service if route else "", "ServiceUnavailable")
+        return serialize_error(route, code, str(error), request_id, {})
     log.error("request %s failed in the server", request_id, exc_info=error)
     message = f"The server failed on request {request_id}: a bug of ours, in its log."
     return serialize_error(route, "InternalFailure", message, request_id, {})
