@@ -1,8 +1,8 @@
 """Makes an attempt's process, or says in one sentence why it can't be made.
 
 `os.posix_spawn` with a session of its own: no Python runs between fork and exec. The working
-directory is the runner's own at that moment; limits are set by `trampoline`, for the few attempts
-that ask for any.
+directory is the runner's own at that moment, and the input is the runner's, /dev/null; limits are
+set by `trampoline`, for the few attempts that ask for any.
 """
 
 from __future__ import annotations
@@ -90,7 +90,6 @@ class Spawner:
 
     def _output(self, output: int) -> Actions:
         return (
-            (os.POSIX_SPAWN_DUP2, self._null, 0),
             (os.POSIX_SPAWN_DUP2, output, 1),
             (os.POSIX_SPAWN_DUP2, output, 2),
         )

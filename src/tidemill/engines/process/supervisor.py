@@ -2,7 +2,8 @@
 
 Everything is gathered during a wake-up and done in one `turn` at its end, in an order that keeps
 the promises: output is in the log store before the end it belongs to is recorded; an end is in
-the journal before it is reported; an intent is in the journal before its process exists.
+the journal before it is reported; an intent is in the journal before its process exists. What
+is to start goes first, so that no room stands empty while the books are kept of what has ended.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from tidemill.engines.process import memory, proc
@@ -67,6 +69,8 @@ class Supervisor:
         )
         self._ended = ended
         self._taken: list[Run] = []
+        self._dead: list[Callable[[], None]] = []
+        """How each attempt is finished that this wake-up has found dead: after the next begin."""
         self._entries: list[Entry] = []
         self._new_ends: list[Ended] = []
         self._look_timer: Timer | None = None
@@ -115,7 +119,7 @@ class Supervisor:
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing is left to be recorded."""
-        return not self._runs and not self._entries
+        return not self._runs and not self._entries and not self._new_ends
 
     @property
     def lost_bytes(self) -> int:
@@ -130,18 +134,17 @@ class Supervisor:
         if self.reap_due:
             self.reap_due = False
             self._reap()
-        failed = True
-        while failed:
-            for order in self.pools.take():
-                self._admit(order)
-            self._flush_logs()
-            if not self._record():
-                return False
-            taken, self._taken = self._taken, []
-            failed = sum(map(self._launch, taken)) < len(taken)
+        has_begun = self._begin_next()
         self._warm.flush()
-        if not self._record():
+        dead, self._dead = self._dead, []
+        for finish in dead:
+            finish()
+        self._flush_logs()
+        if not self._record(self._new_ends) or not has_begun:
             return False
+        for end in self._new_ends:
+            self.outbox.ended(end)
+        self._new_ends.clear()
         if self._journal.is_bloated:
             with contextlib.suppress(OSError):  # no room for another file: this one goes on
                 self._journal.rewrite(self._live())
@@ -164,7 +167,7 @@ class Supervisor:
         """A warm interpreter has reaped the attempt's process."""
         self._remove(run)
         self._orphans.sweep()
-        self._finish(run, status, cpu_s, memory_peak_bytes)
+        self._dead.append(partial(self._finish, run, status, cpu_s, memory_peak_bytes))
 
     def vanished(self, run: Run) -> None:
         """The warm interpreter died, and with it the knowledge of what became of the attempt."""
@@ -173,6 +176,18 @@ class Supervisor:
         self._close(run)
         reason = "The interpreter that it was forked from died."
         self._end(Lost(run.order.attempt_id, _now_ms(), reason))
+
+    def _begin_next(self) -> bool:
+        """Start all that has room; False when it can't be recorded that it is meant to."""
+        failed = True
+        while failed:
+            for order in self.pools.take():
+                self._admit(order)
+            if not self._record():
+                return False
+            taken, self._taken = self._taken, []
+            failed = sum(map(self._launch, taken)) < len(taken)
+        return True
 
     def _admit(self, order: Order) -> None:
         """Give an attempt that has room its log stream, and mean to start it."""
@@ -277,19 +292,15 @@ class Supervisor:
     # Ends.
 
     def _reap(self) -> None:
-        found: list[tuple[Run, Death]] = []
         others: list[int] = []
         for death in self._reaper.reap(self._by_pid.__contains__):
             run = self._by_pid.get(death.pid)
             if run is not None:
                 self._remove(run)
-                found.append((run, death))
+                self._dead.append(partial(self._finish_dead, run, death))
             elif not self._orphans.reaped(death.pid):
                 others.append(death.pid)
         self._orphans.sweep()
-        for run, (_, status, usage) in found:
-            cpu_s = usage.ru_utime + usage.ru_stime
-            self._finish(run, status, cpu_s, usage.ru_maxrss * 1024)
         for pid in others:
             self._warm.died(pid)
 
@@ -299,9 +310,14 @@ class Supervisor:
         if run.kill_timer is not None:
             run.kill_timer.cancel()
         run.kill_adopted()
+        self.pools.release(run.order)
 
     def _is_own(self, pid: int) -> bool:
         return pid in self._by_pid or self._warm.owns(pid)
+
+    def _finish_dead(self, run: Run, death: Death) -> None:
+        cpu_s = death.usage.ru_utime + death.usage.ru_stime
+        self._finish(run, death.status, cpu_s, death.usage.ru_maxrss * 1024)
 
     def _finish(self, run: Run, status: int, cpu_s: float, memory_peak_bytes: int) -> None:
         now_ms = _now_ms()
@@ -319,28 +335,22 @@ class Supervisor:
     def _close(self, run: Run) -> None:
         self.close_output(run)
         run.stream.close(_now_ms())
-        self.pools.release(run.order)
 
     def _end(self, end: Ended) -> None:
         self._ended[end.attempt_id] = end
-        self._entries.append(end)
         self._new_ends.append(end)
 
     # What is remembered.
 
-    def _record(self) -> bool:
-        """Write what has gathered to the journal, and only then report it."""
-        if not self._entries:
-            return True
-        try:
-            self._journal.write(self._entries)
-        except OSError:
-            self._turn_again()
-            return False
-        self._entries = []
-        for end in self._new_ends:
-            self.outbox.ended(end)
-        self._new_ends.clear()
+    def _record(self, ends: Sequence[Ended] = ()) -> bool:
+        """Write what has gathered to the journal, and `ends`; False when it can't be."""
+        if self._entries or ends:
+            try:
+                self._journal.write([*self._entries, *ends])
+            except OSError:
+                self._turn_again()
+                return False
+            self._entries.clear()
         return True
 
     def _flush_logs(self) -> None:
