@@ -40,7 +40,7 @@ def find(job_ids: list[str]) -> dict[str, dict[str, Any]]:
 
 def listed(statuses: Iterable[str], queue: str | None = None) -> Iterator[dict[str, Any]]:
     """Job summaries with these statuses, in one queue or in all, each with its queue's name."""
-    for name in [queue] if queue else _queues():
+    for name in [queue] if queue else queue_names():
         for status in statuses:
             yield from _pages(name, jobStatus=status)
 
@@ -48,7 +48,7 @@ def listed(statuses: Iterable[str], queue: str | None = None) -> Iterator[dict[s
 def newest(queue: str | None = None) -> Iterator[dict[str, Any]]:
     """All job summaries, those that ended too, the newest first."""
     everything = [{"name": "AFTER_CREATED_AT", "values": ["0"]}]
-    queues = [queue] if queue else _queues()
+    queues = [queue] if queue else queue_names()
     return heapq.merge(
         *(_pages(name, filters=everything) for name in queues), key=lambda job: -job["createdAt"]
     )
@@ -61,7 +61,8 @@ def _pages(queue: str, **parameters: Any) -> Iterator[dict[str, Any]]:
             yield {**summary, "queue": queue}
 
 
-def _queues() -> list[str]:
+def queue_names() -> list[str]:
+    """The names of all queues."""
     pages = client("batch").get_paginator("describe_job_queues").paginate()
     return [queue["jobQueueName"] for page in pages for queue in page["jobQueues"]]
 

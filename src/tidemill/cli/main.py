@@ -4,26 +4,45 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
-COMMANDS: Final = {
-    "serve": "tidemill.cli.serve",
-    "stop": "tidemill.cli.serve",
-    "config": "tidemill.cli.serve",
-    "backup": "tidemill.cli.serve",
-    "demo": "tidemill.cli.demo",
-    "submit": "tidemill.cli.submit",
-    "ps": "tidemill.cli.view",
-    "show": "tidemill.cli.view",
-    "why": "tidemill.cli.view",
-    "logs": "tidemill.cli.logs",
-    "wait": "tidemill.cli.wait",
-    "cancel": "tidemill.cli.end",
-    "kill": "tidemill.cli.end",
+SECTIONS: Final = {
+    "A server": {
+        "serve": ("tidemill.cli.serve", "Serve until stopped."),
+        "stop": ("tidemill.cli.serve", "Stop the server; its jobs go on."),
+        "config": ("tidemill.cli.serve", "Print what clients need to reach the server."),
+        "backup": ("tidemill.cli.serve", "Copy everything while the server runs."),
+        "demo": ("tidemill.cli.demo", "Watch a real batch of work run."),
+    },
+    "Start work": {
+        "submit": ("tidemill.cli.submit", "Submit any command as a job."),
+    },
+    "See how it goes": {
+        "ps": ("tidemill.cli.view", "List the jobs that are under way, or all."),
+        "show": ("tidemill.cli.view", "Show one job whole."),
+        "why": ("tidemill.cli.view", "Say what a job waits for, or why it ended."),
+        "logs": ("tidemill.cli.logs", "Print what a job prints."),
+        "wait": ("tidemill.cli.wait", "Wait until jobs have ended; exit as they did."),
+    },
+    "Change how it goes": {
+        "cancel": ("tidemill.cli.end", "End jobs that have not started."),
+        "kill": ("tidemill.cli.end", "End jobs, those that run too."),
+    },
+    "This command": {
+        "completion": ("tidemill.cli.completion", "Have your shell complete commands and ids."),
+    },
 }
+"""What `tidemill --help` lists, in the order in which a newcomer needs it: the module of each
+command, which has the command under its own name, and what it does."""
+
+COMMANDS: Final = {name: home for section in SECTIONS.values() for name, home in section.items()}
+INTERRUPTED: Final = 130
+"""The exit code of a command that Ctrl-C has ended, as shells have it."""
 
 
 class LazyGroup(click.Group):
@@ -35,14 +54,35 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         """Import the module that holds `cmd_name`; the command has the module's same name."""
-        module = COMMANDS.get(cmd_name)
-        if module is None:
+        home = COMMANDS.get(cmd_name)
+        if home is None:
             return None
-        command: click.Command = getattr(importlib.import_module(module), cmd_name)
+        command: click.Command = getattr(importlib.import_module(home[0]), cmd_name)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The commands by what they are for, without importing any."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            with formatter.section(title):
+                rows = [(name.ljust(width), told) for name, (_, told) in commands.items()]
+                formatter.write_dl(rows)
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so, without importing any command."""
+        found = [
+            CompletionItem(name, help=told)
+            for name, (_, told) in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+        return found or click.Command.shell_complete(self, ctx, incomplete)
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="`tidemill COMMAND --help` says more of each.",
+)
 @click.version_option(package_name="tidemill")
 def group() -> None:
     """Run the background work of web applications, spoken to through AWS's own APIs."""
@@ -50,17 +90,22 @@ def group() -> None:
 
 def main() -> None:
     """Entry point: every error that a person can meet is one sentence, no traceback."""
-    from tidemill.cli.failure import sentence
-
+    # https://no-color.org: any value that is not empty asks for none.
+    colour = False if os.environ.get("NO_COLOR") else None
     try:
-        code = group.main(standalone_mode=False)
+        code = group.main(prog_name="tidemill", standalone_mode=False, color=colour)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
-        code = 130
+        code = INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = error.exit_code
+    except BrokenPipeError:  # `tidemill ps | head`: who read has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
     except Exception as error:
+        from tidemill.cli.failure import sentence
+
         told = sentence(error)
         if told is None:
             raise
