@@ -30,7 +30,11 @@ FAILED: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What this process is to do, from its arguments and its environment."""
+    """What this process is to do, from its arguments and its environment.
+
+    A map that is more than one array has its children counted on: `…/results/#5000` is where the
+    children of one go whose first is the map's child 5,000.
+    """
 
     reference: str
     inputs: str
@@ -46,11 +50,12 @@ class Task:
                 "tidemill.sdk.worker takes a function, its inputs and where its results go; "
                 "jobs are submitted with .submit() or .map() of a function."
             )
+        results, _, first = argv[2].partition("#")
         return cls(
             reference=argv[0],
             inputs=argv[1],
-            results=argv[2],
-            index=int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")),
+            results=results,
+            index=int(first or 0) + int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")),
             attempt=int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1")),
         )
 
