@@ -263,7 +263,7 @@ def test_lists_are_filtered_newest_first(at_desk: Callable[[Check], None]) -> No
 
 def test_jobs_by_share_and_by_consumable(at_desk: Callable[[Check], None]) -> None:
     async def check(desk: Desk) -> None:
-        arn = (await desk("CreateSchedulingPolicy", name="fair"))["arn"]
+        arn = (await desk("CreateSchedulingPolicy", name="tenants"))["arn"]
         await desk(
             "CreateJobQueue",
             jobQueueName="shared",
@@ -354,7 +354,7 @@ def test_what_jobs_run_in_is_described(at_desk: Callable[[Check], None]) -> None
         page = await desk("DescribeJobQueues", maxResults=3)
         assert [q["jobQueueName"] for q in page["jobQueues"]] == ["a", "b", "c"]
         page = await desk("DescribeJobQueues", maxResults=3, nextToken=page["nextToken"])
-        assert [q["jobQueueName"] for q in page["jobQueues"]] == ["default"]
+        assert [q["jobQueueName"] for q in page["jobQueues"]] == ["default", "fair"]
         assert "nextToken" not in page
         page = await desk("DescribeJobQueues", jobQueues=["b", "nowhere"])
         (queue,) = page["jobQueues"]

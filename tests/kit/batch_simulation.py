@@ -178,7 +178,7 @@ class Simulation:
             type="MANAGED",
             computeResources={"type": "EC2", "minvCpus": 0, "maxvCpus": VCPUS["spare"]},
         )
-        policy = change("CreateSchedulingPolicy", name="fair", fairsharePolicy={})
+        policy = change("CreateSchedulingPolicy", name="tenants", fairsharePolicy={})
         order = [
             {"order": number, "computeEnvironment": name}
             for number, name in enumerate(("spare", "local"))

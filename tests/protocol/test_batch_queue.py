@@ -267,6 +267,20 @@ def test_a_server_shows_what_it_was_asked_to_make(batch: BatchClient) -> None:
     assert policy in [each["arn"] for page in pages for each in page["schedulingPolicies"]]
 
 
+def test_tenants_share_a_queue_that_every_server_begins_with(batch: BatchClient) -> None:
+    (queue,) = batch.client.describe_job_queues(jobQueues=["fair"])["jobQueues"]
+    (policy,) = batch.client.describe_scheduling_policies(arns=[queue["schedulingPolicyArn"]])[
+        "schedulingPolicies"
+    ]
+    assert policy["name"] == "fair"
+    assert policy["fairsharePolicy"]["shareDecaySeconds"] == 600
+    job_id = batch.run("fair", "true", shareIdentifier="acme")
+    (job,) = batch.succeeded(job_id)
+    assert job["shareIdentifier"] == "acme"
+    with pytest.raises(ClientError, match="Submit to one that has, such as `fair`"):
+        batch.run("default", "true", shareIdentifier="acme")
+
+
 def test_a_queue_cancels_a_head_that_waits_too_long_for_the_reason_given(
     batch: BatchClient,
 ) -> None:

@@ -19,14 +19,20 @@ from tidemill.services.batch.catalogue import Catalogue
 from tidemill.services.batch.environment import DEFAULT_ENGINE, Environment, Offer
 from tidemill.services.batch.error import Refused
 from tidemill.services.batch.name import Kind, Names
+from tidemill.services.batch.policy import Policy
 from tidemill.services.batch.queue import Queue
 from tidemill.services.batch.registry_store import Rows
 from tidemill.services.batch.resource import Resources, Touched
-from tidemill.services.batch.scheduling.spec import EnvironmentSpec, QueueSpec
+from tidemill.services.batch.scheduling.spec import EnvironmentSpec, FairShare, QueueSpec
 from tidemill.services.batch.tag import ENGINE_TAG
 
 LOCAL_ENVIRONMENT: Final = "local"
 DEFAULT_QUEUE: Final = "default"
+FAIR: Final = "fair"
+"""The name of the queue in which tenants share fairly, and of the policy that it follows."""
+_FAIR_DECAY_S: Final = 600
+_PRIORITY: Final = 1
+_FIRST: Final = ""
 Params = Mapping[str, Any]
 
 
@@ -52,13 +58,19 @@ class Registry:
         self.catalogue.restore(stored.revisions)
 
     def found(self, new_id: str) -> None:
-        """At the very first start, make the environment `local` and the queue `default`.
+        """Make what a server begins with: environment `local`, queues `default` and `fair`.
 
-        Whoever deletes them doesn't get them back.
+        Whoever deletes them doesn't get them back. A server that was founded before there was a
+        queue `fair` is given it at its next start, unless the name is taken.
         """
-        if self.resources.founded:
-            return
-        self.resources.mark_founded()
+        if _FIRST not in self.resources.founded:
+            self.resources.mark_founded(_FIRST)
+            self._found_default(new_id)
+        if FAIR not in self.resources.founded:
+            self.resources.mark_founded(FAIR)
+            self._found_fair()
+
+    def _found_default(self, new_id: str) -> None:
         local = Environment(
             name=LOCAL_ENVIRONMENT,
             uuid=new_id,
@@ -68,8 +80,22 @@ class Registry:
             whole_host=True,
         )
         self.resources.put(Kind.ENVIRONMENT, environment.fitted(local, self.engines))
-        default = Queue(name=DEFAULT_QUEUE, priority=1, environments=((1, LOCAL_ENVIRONMENT),))
-        self.resources.put(Kind.QUEUE, default)
+        self._found_queue(DEFAULT_QUEUE, None)
+
+    def _found_fair(self) -> None:
+        resources = self.resources
+        local = resources.environments.get(LOCAL_ENVIRONMENT)
+        if FAIR in resources.queues or local is None or local.deleting:
+            return
+        if FAIR not in resources.policies:
+            rule = FairShare(decay_s=_FAIR_DECAY_S)
+            resources.put(Kind.POLICY, Policy(name=FAIR, fair_share=rule))
+        self._found_queue(FAIR, FAIR)
+
+    def _found_queue(self, name: str, policy: str | None) -> None:
+        environments = ((1, LOCAL_ENVIRONMENT),)
+        made = Queue(name=name, priority=_PRIORITY, environments=environments, policy=policy)
+        self.resources.put(Kind.QUEUE, made)
 
     def change(self, name: str, params: Params, new_id: str, now: Now) -> dict[str, Any]:
         """Carry out the AWS operation `name` and give its answer.

@@ -32,7 +32,7 @@ _AWS_NAMES: Final[Mapping[Kind, str]] = {
     Kind.POLICY: "SchedulingPolicy",
     Kind.CONSUMABLE: "ConsumableResource",
 }
-_FOUNDED: Final = ("founded", "")
+_FOUNDED: Final = "founded"
 _encode = msgspec.json.Encoder().encode
 
 
@@ -46,7 +46,7 @@ class Touched:
 
 
 class Resources:
-    """All of one account in one region; `founded` once the first start made its own."""
+    """All of one account in one region; `founded` names what starts have made of their own."""
 
     def __init__(self, names: Names) -> None:
         self.names = names
@@ -54,7 +54,7 @@ class Resources:
         self.environments: dict[str, Environment] = {}
         self.policies: dict[str, Policy] = {}
         self.consumables: dict[str, Consumable] = {}
-        self.founded = False
+        self.founded: set[str] = set()
         self._of: dict[Kind, dict[str, Any]] = {
             Kind.QUEUE: self.queues,
             Kind.ENVIRONMENT: self.environments,
@@ -67,16 +67,16 @@ class Resources:
     def restore(self, stored: Iterable[tuple[str, str, bytes]]) -> None:
         """Take in (kind, name, document) from the database; all of it counts as touched."""
         for kind, name, body in stored:
-            if (kind, name) == _FOUNDED:
-                self.founded = True
+            if kind == _FOUNDED:
+                self.founded.add(name)
             else:
                 self._of[Kind(kind)][name] = msgspec.json.decode(body, type=_TYPES[Kind(kind)])
                 self._touch(Kind(kind), name)
 
-    def mark_founded(self) -> None:
-        """Remember for good that the first start is over."""
-        self.founded = True
-        self._changed[_FOUNDED] = b"{}"
+    def mark_founded(self, name: str) -> None:
+        """Remember for good that a start has made what goes by `name`."""
+        self.founded.add(name)
+        self._changed[_FOUNDED, name] = b"{}"
 
     def put(self, kind: Kind, thing: Thing) -> None:
         """Keep `thing`, instead of what had its name."""

@@ -196,7 +196,8 @@ def _share(params: Mapping[str, Any], queue: Place) -> str:
     if not queue.is_fair_share:
         raise Refused(
             f"shareIdentifier should not be specified: job queue {queue.name} doesn't have a "
-            "fair-share scheduling policy."
+            "fair-share scheduling policy. Submit to one that has, such as `fair`, which every "
+            "server begins with."
         )
     check_share(identifier, "shareIdentifier")
     return identifier

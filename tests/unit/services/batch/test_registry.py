@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tidemill.platform.clock import Now
 from tidemill.platform.limit import AWS
 from tidemill.services.batch.catalogue import INACTIVE_KEPT_MS, Revision
 from tidemill.services.batch.environment import Offer
@@ -56,13 +57,48 @@ def test_the_first_start_makes_a_place_to_run(registry: Registry, offer: Offer) 
     assert local.memory_mib == offer.memory_mib and local.look_ahead
 
 
-def test_deleted_beginnings_do_not_come_back(registry: Registry, change: Change) -> None:
-    change("UpdateJobQueue", jobQueue="default", state="DISABLED")
-    change("DeleteJobQueue", jobQueue="default")
-    assert registry.deleting == [(Kind.QUEUE, "default")]
-    registry.forget(Kind.QUEUE, "default")
+def test_the_first_start_makes_a_queue_for_tenants(registry: Registry) -> None:
+    default, fair = registry.queue_spec("default"), registry.queue_spec("fair")
+    assert default is not None and default.policy is None
+    assert fair is not None and fair.policy == FairShare(decay_s=600)
+    assert (fair.environments, fair.priority) == (default.environments, default.priority)
+
+
+def test_a_server_from_before_is_given_the_queue_for_tenants(
+    registry: Registry, offer: Offer
+) -> None:
+    rows = [row for row in stored(registry).resources if row[1] != "fair"]
+    older = Registry(registry.names, AWS, {"process": offer})
+    older.restore(Rows(rows))
+    assert older.queue_spec("fair") is None
+    older.found("again")
+    assert older.queue_spec("fair") == registry.queue_spec("fair")
+    assert older.resources.policies == registry.resources.policies
+
+
+def test_what_goes_by_the_name_of_the_queue_for_tenants_is_left_alone(
+    registry: Registry, offer: Offer
+) -> None:
+    rows = [row for row in stored(registry).resources if row[1] != "fair"]
+    older = Registry(registry.names, AWS, {"process": offer})
+    older.restore(Rows(rows))
+    params = {"jobQueueName": "fair", "priority": 9, "computeEnvironmentOrder": order("local")}
+    older.change("CreateJobQueue", params, "id", Now(wall_ms=0, mono_ms=0))
+    older.found("again")
+    spec = older.queue_spec("fair")
+    assert spec is not None and spec.priority == 9 and spec.policy is None
+
+
+@pytest.mark.parametrize("queue", ["default", "fair"])
+def test_deleted_beginnings_do_not_come_back(
+    registry: Registry, change: Change, queue: str
+) -> None:
+    change("UpdateJobQueue", jobQueue=queue, state="DISABLED")
+    change("DeleteJobQueue", jobQueue=queue)
+    assert registry.deleting == [(Kind.QUEUE, queue)]
+    registry.forget(Kind.QUEUE, queue)
     registry.found("again")
-    assert registry.queue_spec("default") is None
+    assert registry.queue_spec(queue) is None
 
 
 def test_everything_is_there_after_a_restart(
@@ -70,7 +106,7 @@ def test_everything_is_there_after_a_restart(
 ) -> None:
     arn = change(
         "CreateSchedulingPolicy",
-        name="fair",
+        name="tenants",
         fairsharePolicy={
             "shareDecaySeconds": 60,
             "shareDistribution": [{"shareIdentifier": "a*", "weightFactor": 0.5}],
@@ -106,7 +142,7 @@ def test_everything_is_there_after_a_restart(
     assert spec is not None
     assert spec.policy == FairShare(decay_s=60, weights=(("a*", 0.5),))
     assert spec.environments == ("four", "local")
-    assert again.take_touched().queues == {"q", "default"}
+    assert again.take_touched().queues == {"q", "default", "fair"}
     assert again.take_writes() == []
 
 
@@ -145,11 +181,12 @@ def test_an_environment_in_use_is_not_deleted(registry: Registry, change: Change
     change("UpdateComputeEnvironment", computeEnvironment="local", state="DISABLED")
     with pytest.raises(Refused, match="existing JobQueue relationship"):
         change("DeleteComputeEnvironment", computeEnvironment="local")
-    change("UpdateJobQueue", jobQueue="default", state="DISABLED")
-    change("DeleteJobQueue", jobQueue="default")
-    with pytest.raises(Refused, match="existing JobQueue relationship"):
-        change("DeleteComputeEnvironment", computeEnvironment="local")
-    registry.forget(Kind.QUEUE, "default")
+    for queue in ("default", "fair"):
+        change("UpdateJobQueue", jobQueue=queue, state="DISABLED")
+        change("DeleteJobQueue", jobQueue=queue)
+        with pytest.raises(Refused, match="existing JobQueue relationship"):
+            change("DeleteComputeEnvironment", computeEnvironment="local")
+        registry.forget(Kind.QUEUE, queue)
     change("DeleteComputeEnvironment", computeEnvironment="local")
     spec = registry.environment_spec("local")
     assert spec is not None and not spec.enabled

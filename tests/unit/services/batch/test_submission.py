@@ -207,7 +207,7 @@ def test_a_disabled_queue_takes_no_jobs(submit: Callable[..., SubmitJob], change
 
 
 def test_a_fair_share_queue_needs_a_share(submit: Callable[..., SubmitJob], change: Change) -> None:
-    arn = change("CreateSchedulingPolicy", name="fair")["arn"]
+    arn = change("CreateSchedulingPolicy", name="tenants")["arn"]
     change(
         "CreateJobQueue",
         jobQueueName="shared",
