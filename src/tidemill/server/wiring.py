@@ -188,9 +188,13 @@ class Server:
             copied = await backup.back_up(store, self.config.data, destination)
             return {"files": copied.files, "bytes": copied.size}
 
-        own_paths = OwnPaths(
-            credentials, self._clock, batch.is_active, {"stop": stop_server, "backup": back_up}
-        )
+        async def conditions(params: Mapping[str, Any]) -> Mapping[str, Any]:
+            found = batch.conditions(str(params.get("jobId", "")))
+            await batch.settled()
+            return {"conditions": found}
+
+        operations = {"stop": stop_server, "backup": back_up, "conditions": conditions}
+        own_paths = OwnPaths(credentials, self._clock, batch.is_active, operations)
         return Front(self.config, self._clock, store, committer, batch, credentials, own_paths)
 
     def _instance(self) -> instance.Instance:

@@ -12,7 +12,7 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 from uuid import uuid4
 
@@ -159,6 +159,14 @@ class Runtime:
     def status_reason(self, job_id: str) -> str | None:
         """What an active job or child waits for now."""
         return self.core.status_reason(job_id, self.clock.now())
+
+    def conditions(self, job_id: str) -> list[dict[str, Any]]:
+        """Every condition for the start of a job or child that waits, in order, as plain values.
+
+        Each has `name`, `holds` and `detail`, which has the numbers.
+        """
+        found = self.core.conditions(job_id, self.clock.now())
+        return [asdict(condition) for condition in found]
 
     async def _ask(self, message: Any, caller: Caller | None) -> Any:
         if self._replies is None or caller is None:

@@ -26,6 +26,7 @@ from tidemill.services.batch.scheduling.spec import (
     EnvironmentSpec,
     EnvironmentUse,
     QueueSpec,
+    QueueUse,
     Released,
     ShareUse,
     Waiting,
@@ -312,6 +313,20 @@ class Scheduler:
     def environment_use(self, name: str) -> EnvironmentUse:
         """What is in use of a compute environment now."""
         return self._environments[name].use()
+
+    def queue_use(self, name: str) -> QueueUse:
+        """What is in use now of what jobs of a queue run in."""
+        total, shares = 0, dict[str, int]()
+        for hold in self._holds.values():
+            if hold.queue is None or hold.queue.spec.name != name or hold.since_ms is None:
+                continue
+            total += hold.request.cpu_milli
+            if hold.account is not None:
+                share = hold.account[1].identifier
+                shares[share] = shares.get(share, 0) + hold.request.cpu_milli
+        is_fair = self._queues[name].ledger is not None
+        most_first = sorted(shares.items(), key=lambda share: (-share[1], share[0]))
+        return QueueUse(cpu_milli=total, shares=tuple(most_first) if is_fair else None)
 
     @property
     def running(self) -> int:

@@ -129,6 +129,17 @@ class EnvironmentUse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueUse:
+    """What a queue's attempts have in use now: all of them, and those of each share, most first.
+
+    `shares` is None where the queue has no fair-share policy.
+    """
+
+    cpu_milli: int
+    shares: tuple[tuple[str, int], ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShareUse:
     """A share's part in a fair-share queue, as it must be remembered over a restart.
 

@@ -167,3 +167,16 @@ def test_accounts_of_idle_shares_are_forgotten_in_time() -> None:
         ledger.stop(share, 1000, n * 1000 + 10, since_ms=n * 1000)
     assert len(ledger.shares()) < 2500
     assert ledger.active == 0
+
+
+def test_what_a_queue_uses_is_told_share_by_share(fair) -> None:
+    fair.queue("plain").submit("other", queue="plain")
+    fair.submit("a", share="A")
+    fair.submit("b", share="B", size=2)
+    fair.cycle()
+    use = fair.scheduler.queue_use("default")
+    assert (use.cpu_milli, use.shares) == (3000, (("B", 2000), ("A", 1000)))
+    fair.release("b:0", "b:1", "a")
+    assert fair.scheduler.queue_use("default").shares == ()
+    assert fair.scheduler.queue_use("plain").shares is None
+    assert fair.scheduler.queue_use("plain").cpu_milli == 1000
