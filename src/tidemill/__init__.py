@@ -12,9 +12,11 @@ TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
     from typing import Any
 
+    from tidemill.sdk.eager import eager
     from tidemill.sdk.error import JobFailed, RemoteTraceback, SubmitError, TidemillError
     from tidemill.sdk.function import Job, job
     from tidemill.sdk.local import LocalServer, local
+    from tidemill.sdk.profile import use
     from tidemill.sdk.result import RemoteException
     from tidemill.sdk.run import MapRun, Run
 
@@ -28,8 +30,10 @@ __all__ = [
     "Run",
     "SubmitError",
     "TidemillError",
+    "eager",
     "job",
     "local",
+    "use",
 ]
 
 _HOMES = {
@@ -42,8 +46,10 @@ _HOMES = {
     "Run": "tidemill.sdk.run",
     "SubmitError": "tidemill.sdk.error",
     "TidemillError": "tidemill.sdk.error",
+    "eager": "tidemill.sdk.eager",
     "job": "tidemill.sdk.function",
     "local": "tidemill.sdk.local",
+    "use": "tidemill.sdk.profile",
 }
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import click
 
-from tidemill.sdk.client import Connection, is_configured, use
+from tidemill.sdk.client import Connection, use
 from tidemill.sdk.client import client as configured_client
+from tidemill.sdk.session import is_configured
 
 
 def client(service: str) -> Any:

@@ -1,30 +1,16 @@
-"""The AWS clients of this process: made when they are first needed, by boto3's own rules.
-
-Where the environment says nothing, the profile `tidemill` is used, which `tidemill config --write`
-stores. Inside jobs the engine's environment says everything. On AWS nothing here differs.
-"""
+"""The AWS clients of this process, made when they are first needed. On AWS nothing here differs."""
 
 from __future__ import annotations
 
-import os
 import threading
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from tidemill.sdk.session import default as default_session
+
 if TYPE_CHECKING:
     import boto3
 
-PROFILE: Final = "tidemill"
-_CONFIGURES: Final = (
-    "AWS_PROFILE",
-    "AWS_DEFAULT_PROFILE",
-    "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_BATCH",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
-    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-    "AWS_WEB_IDENTITY_TOKEN_FILE",
-)
 # A job's result must outlast a restart of the server; a person at a terminal must not wait long.
 _TRIES: Final = {"s3": 9}
 _TRIES_ELSE: Final = 4
@@ -50,10 +36,11 @@ class Connection:
 
     @property
     def session(self) -> Any:
-        """boto3's session, made by its own rules at first use."""
+        """boto3's session, made at first use by the rules of `tidemill.sdk.session`."""
         with self._lock:
             if self._session is None:
-                self._session = _default_session()
+                self._session, endpoint_url = default_session()
+                self._endpoint_url = self._endpoint_url or endpoint_url
             return self._session
 
     def client(self, service: str) -> Any:
@@ -83,7 +70,8 @@ class Connection:
             response_checksum_validation="when_required",
             user_agent_appid="tidemill",
         )
-        return self.session.client(service, endpoint_url=self._endpoint_url, config=config)
+        session = self.session  # which may say where to
+        return session.client(service, endpoint_url=self._endpoint_url, config=config)
 
     @property
     def is_aws(self) -> bool:
@@ -107,29 +95,6 @@ def is_aws(endpoint_url: str) -> bool:
     """Whether an endpoint is AWS's own, in any partition."""
     host = urlsplit(endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
-
-
-def is_configured() -> bool:
-    """Whether the environment or a profile `tidemill` says where to find a server, or AWS."""
-    return _is_in_environment() or _has_profile()
-
-
-def _default_session() -> Any:
-    import boto3
-
-    if not _is_in_environment() and _has_profile():
-        return boto3.session.Session(profile_name=PROFILE)
-    return boto3.session.Session()
-
-
-def _is_in_environment() -> bool:
-    return any(os.environ.get(name) for name in _CONFIGURES)
-
-
-def _has_profile() -> bool:
-    import boto3
-
-    return PROFILE in boto3.session.Session().available_profiles
 
 
 _current = Connection()

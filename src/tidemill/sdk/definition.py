@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tidemill.sdk import project
@@ -55,12 +55,16 @@ def definition_of(reference: str, needs: Needs, place: Project) -> dict[str, Any
         container["jobRoleArn"] = place.job_role
     if place.execution_role:
         container["executionRoleArn"] = place.execution_role
+    if place.public_ip:
+        container["networkConfiguration"] = {"assignPublicIp": "ENABLED"}
     wanted: dict[str, Any] = {
         "jobDefinitionName": name_of(reference),
         "type": "container",
         "containerProperties": container,
         "retryStrategy": {"attempts": needs.attempts},
     }
+    if place.platform != "EC2":
+        wanted["platformCapabilities"] = [place.platform]
     if needs.timeout_s is not None:
         wanted["timeout"] = {"attemptDurationSeconds": needs.timeout_s}
     return wanted
@@ -88,7 +92,11 @@ def _find_or_register(batch: Any, wanted: dict[str, Any]) -> str:
     newest = max(there, key=lambda definition: definition["revision"], default=None)
     if newest is not None and _is_same(newest, wanted):
         return str(newest["jobDefinitionArn"])
-    return str(batch.register_job_definition(**wanted)["jobDefinitionArn"])
+    try:
+        return str(batch.register_job_definition(**wanted)["jobDefinitionArn"])
+    except batch.exceptions.ClientException as error:
+        name, message = wanted["jobDefinitionName"], error.response["Error"]["Message"]
+        raise SubmitError(f"The server takes no such job as {name}: {message}") from error
 
 
 def _is_same(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
@@ -117,4 +125,4 @@ def place_of_jobs(connection: Connection) -> Project:
             "On AWS a job needs a container image with your code and Tidemill in it; name it as "
             '`image = "..."` under [tool.tidemill] in pyproject.toml.'
         )
-    return place
+    return replace(place, region=connection.region) if connection.is_aws else place

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidemill.sdk import bucket, bundle, definition, payload
+from tidemill.sdk import bucket, bundle, definition, limit, payload
 from tidemill.sdk.client import Connection
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.definition import INPUTS, RESULTS, Needs
@@ -29,6 +29,8 @@ class Submitter:
         self._needs = needs
         self.reference = reference
         self._project = definition.place_of_jobs(connection)
+        if connection.is_aws:
+            limit.check(reference.rpartition(":")[2], needs, self._project)
 
     def one(self, call: bytes, depends_on: Sequence[str]) -> Submission:
         """One job for one call, packed by `payload`."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tidemill.sdk import definition, project
+from tidemill.sdk import definition
 from tidemill.sdk.client import Connection, is_aws
 from tidemill.sdk.definition import Needs
-from tidemill.sdk.error import SubmitError
 from tidemill.sdk.project import Project
 
 
@@ -73,38 +71,6 @@ def test_a_job_runs_the_submitters_interpreter_or_the_images() -> None:
 
     assert command(Project())[:4] == [sys.executable, "-m", "tidemill.sdk.worker", "app:render"]
     assert command(Project(image="me/app:1"))[0] == "python3"
-
-
-def test_the_project_is_read_from_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "pyproject.toml").write_text(
-        '[tool.tidemill]\nimage = "me/app:1"\njob-role = "arn:role"\nlater = {a = 1}\n'
-    )
-    (tmp_path / "below").mkdir()
-    monkeypatch.chdir(tmp_path / "below")
-    found = project.current()
-    assert (found.image, found.job_role, found.queue) == ("me/app:1", "arn:role", "default")
-    assert found.environment() == {}
-
-
-def test_a_job_on_this_machine_gets_the_projects_paths(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, "path", ["", "/project/src", *sys.path])
-    environment = Project().environment()
-    assert environment["TIDEMILL_DIRECTORY"] == str(tmp_path)
-    paths = environment["PYTHONPATH"].split(":")
-    assert paths[:2] == [str(tmp_path), "/project/src"]
-    assert not any(path.endswith(("site-packages", "lib-dynload")) for path in paths)
-
-
-def test_a_project_file_that_is_wrong_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "pyproject.toml").write_text("[tool.tidemill]\nqueue = 3\n")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SubmitError, match=r"queue in .*pyproject.toml must be a string"):
-        project.current()
 
 
 def test_aws_is_told_from_a_server_of_ours() -> None:

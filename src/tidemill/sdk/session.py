@@ -1,0 +1,81 @@
+"""Which account at which server: what the project's profile says, boto3's own rules, or ours.
+
+A profile of `pyproject.toml` that names a place is whole: what the environment says of another one
+does not count. Otherwise boto3's rules hold, and where the environment says nothing, the profile
+`tidemill` of AWS's config, which `tidemill config --write` stores. Inside a job the engine's
+environment says everything.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Final
+
+from tidemill.sdk import project
+from tidemill.sdk.error import TidemillError
+
+PROFILE: Final = "tidemill"
+_JOB: Final = "AWS_BATCH_JOB_ID"
+_CONFIGURES: Final = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_BATCH",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+)
+
+
+def is_configured() -> bool:
+    """Whether anything says where to find a server, or AWS."""
+    return is_in_environment() or is_in_project() or has_profile()
+
+
+def is_in_environment() -> bool:
+    """Whether the environment says so."""
+    return any(os.environ.get(name) for name in _CONFIGURES)
+
+
+def is_in_project() -> bool:
+    """Whether the project's settings say so, and this is no job."""
+    return _JOB not in os.environ and project.current().names_a_server
+
+
+def has_profile() -> bool:
+    """Whether AWS's config has the profile `tidemill`."""
+    import boto3
+
+    return PROFILE in boto3.session.Session().available_profiles
+
+
+def default() -> tuple[Any, str | None]:
+    """boto3's session, and the endpoint that the project names, if it does."""
+    import boto3
+
+    if is_in_project():
+        return _of_project(project.current())
+    if not is_in_environment() and has_profile():
+        return boto3.session.Session(profile_name=PROFILE), None
+    return boto3.session.Session(), None
+
+
+def _of_project(place: project.Project) -> tuple[Any, str | None]:
+    import boto3
+    import botocore.exceptions
+    import botocore.session
+
+    core = botocore.session.Session(profile=place.aws_profile)
+    if place.aws_profile:
+        try:
+            config = core.get_scoped_config()
+        except botocore.exceptions.ProfileNotFound as error:
+            raise TidemillError(
+                f"AWS's config has no profile {place.aws_profile!r}, which `aws_profile` in "
+                f"pyproject.toml names; make it by `aws configure --profile {place.aws_profile}`."
+            ) from error
+        if not {"endpoint_url", "services"} & config.keys():
+            core.set_config_variable("ignore_configured_endpoint_urls", True)
+    session = boto3.session.Session(botocore_session=core, region_name=place.region)
+    return session, place.endpoint
