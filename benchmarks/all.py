@@ -6,7 +6,7 @@ import importlib
 import platform
 import sys
 
-NAMES = ["array_of_true", "python_map", "submission", "dispatch", "million", "footprint"]
+NAMES = ["array_of_true", "python_map", "library", "submission", "dispatch", "million", "footprint"]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Celery with Redis, two processes: the peer of maps of small items."""
+"""Celery with Redis, two processes: the peer of the library's maps and submissions."""
 
 from __future__ import annotations
 
@@ -27,9 +27,46 @@ def missing() -> str | None:
     return None
 
 
+class Celery:
+    """A worker of two processes at the other end of a queue, and its no-op task."""
+
+    def __init__(self, noop: Any) -> None:
+        self._noop = noop
+
+    def group_rate(self, items: int) -> float:
+        """Items a second from the call of a group to the list of its results."""
+        from celery import group
+
+        begun = time.perf_counter()
+        values = group(self._noop.s(item) for item in range(items))().get()
+        took_s = time.perf_counter() - begun
+        assert values == [None] * items
+        return items / took_s
+
+    def delay_rate(self, calls: int) -> float:
+        """Calls of `delay` a second, one after the other; returns once all have been worked off."""
+        begun = time.perf_counter()
+        sent = [self._noop.delay(number) for number in range(calls)]
+        took_s = time.perf_counter() - begun
+        for result in sent:
+            result.get()
+        return calls / took_s
+
+    def round_trips_s(self, calls: int) -> list[float]:
+        """How long each of some calls took from `delay` to its result."""
+        return [timed_s(lambda: self._noop.delay(0).get()) for _ in range(calls)]
+
+
+def timed_s(call: Callable[[], object]) -> float:
+    """How long one call took."""
+    begun = time.perf_counter()
+    call()
+    return time.perf_counter() - begun
+
+
 @contextlib.contextmanager
-def celery() -> Iterator[Callable[[int], float]]:
-    """A private Redis and a worker of two processes; gives no-op items a second for a number."""
+def celery() -> Iterator[Celery]:
+    """A private Redis and a worker of its own."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
@@ -43,7 +80,7 @@ def celery() -> Iterator[Callable[[int], float]]:
         from benchmarks.celery_noop import noop
 
         _answered(noop)
-        yield lambda items: _rate(noop, items)
+        yield Celery(noop)
 
 
 def _start(stack: contextlib.ExitStack, command: list[str], **settings: Any) -> None:
@@ -63,13 +100,3 @@ def _answered(noop: Any) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
-
-
-def _rate(noop: Any, items: int) -> float:
-    from celery import group
-
-    begun = time.perf_counter()
-    values = group(noop.s(item) for item in range(items))().get()
-    took_s = time.perf_counter() - begun
-    assert values == [None] * items
-    return items / took_s

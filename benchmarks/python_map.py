@@ -59,7 +59,7 @@ def main() -> None:
 def _peer(stack: contextlib.ExitStack) -> Callable[[int], float]:
     lacking = celery_peer.missing()
     if lacking is None:
-        return stack.enter_context(celery_peer.celery())
+        return stack.enter_context(celery_peer.celery()).group_rate
     print(f"not beside Celery: there is no {lacking}")
     return lambda _: math.nan
 
