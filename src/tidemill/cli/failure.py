@@ -10,7 +10,11 @@ def sentence(error: Exception) -> str | None:
     """One sentence for an error of the world, or None for a bug of ours (shown as it is)."""
     from botocore import exceptions
 
+    from tidemill.sdk.error import TidemillError
+
     match error:
+        case TidemillError():
+            return str(error)
         case exceptions.ClientError():
             details = error.response.get("Error", {})
             return str(details.get("Message") or details.get("Code") or error)
