@@ -45,6 +45,28 @@ INTERRUPTED: Final = 130
 """The exit code of a command that Ctrl-C has ended, as shells have it."""
 
 
+NO_CLIENTS: Final = {*SECTIONS["A server"], *SECTIONS["This command"]}
+"""Commands that reach no server by AWS's APIs, so that no profile means anything to them."""
+
+
+def _choose_profile(ctx: click.Context, param: click.Parameter, name: str | None) -> None:  # noqa: ARG001 - click's signature
+    if name:
+        from tidemill.sdk import project
+
+        project.choose(name)
+
+
+PROFILE_OPTION: Final = click.Option(
+    ["--profile"],
+    metavar="NAME",
+    expose_value=False,
+    is_eager=True,
+    callback=_choose_profile,
+    help="Go by [tool.tidemill.profiles.NAME] of pyproject.toml; else by $TIDEMILL_PROFILE.",
+)
+"""Taken before the command's name and after it."""
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported by name when they are wanted."""
 
@@ -58,6 +80,8 @@ class LazyGroup(click.Group):
         if home is None:
             return None
         command: click.Command = getattr(importlib.import_module(home[0]), cmd_name)
+        if cmd_name not in NO_CLIENTS and PROFILE_OPTION not in command.params:
+            command.params.append(PROFILE_OPTION)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -81,6 +105,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
+    params=[PROFILE_OPTION],
     epilog="`tidemill COMMAND --help` says more of each.",
 )
 @click.version_option(package_name="tidemill")
