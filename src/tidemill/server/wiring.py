@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from tidemill.platform import sql
 from tidemill.platform.clock import RealClock
 from tidemill.platform.commit import Committer
+from tidemill.platform.engine import Engine
 from tidemill.platform.feed import Feed
 from tidemill.platform.housekeeping import Housekeeping
 from tidemill.platform.ledger import StoreLedger
@@ -27,6 +28,7 @@ from tidemill.platform.store import Store, StoreError
 from tidemill.server import address, backup, engine, instance
 from tidemill.server.config import ServerConfig, StartError
 from tidemill.server.credential import CredentialMaker, load_or_make
+from tidemill.server.health import health
 from tidemill.server.own_path import CREDENTIALS_PATH, OwnPaths
 from tidemill.services.batch import run as batch_run
 from tidemill.services.batch.name import Names
@@ -63,6 +65,7 @@ class Server:
         self._store: Store | None = None
         self._batch: batch_run.Runtime | None = None
         self._front: Front | None = None
+        self._engines: Mapping[str, Engine] = {}
 
     async def open(self, stop: asyncio.Event) -> None:
         """Stand up and answer; `stop` is set when somebody asks the server to end.
@@ -143,7 +146,7 @@ class Server:
         replies: Replies,
     ) -> batch_run.Runtime:
         config = self.config
-        engines = engine.load_all(config.data)
+        self._engines = engines = engine.load_all(config.data)
 
         def attempt_environment(attempt_id: str) -> Mapping[str, str]:
             return {
@@ -193,7 +196,15 @@ class Server:
             await batch.settled()
             return {"conditions": found}
 
-        operations = {"stop": stop_server, "backup": back_up, "conditions": conditions}
+        async def tell_health(params: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG001
+            return health(self.config, self._engines)
+
+        operations = {
+            "stop": stop_server,
+            "backup": back_up,
+            "conditions": conditions,
+            "health": tell_health,
+        }
         own_paths = OwnPaths(credentials, self._clock, batch.is_active, operations)
         return Front(self.config, self._clock, store, committer, batch, credentials, own_paths)
 

@@ -77,6 +77,11 @@ class ProcessEngine:
         self._settled: list[str] = []
         """Settled while there was no connection."""
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the runner is there to take orders."""
+        return self._link is not None
+
     async def open(self, observe: Observe, *, epoch: int) -> None:
         """Connect to the runner, and start it when none answers."""
         self._observe = observe
