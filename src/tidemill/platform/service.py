@@ -16,7 +16,8 @@ class Caller:
 
     `retry_key` names a mutating call across its sender's own retries (access key and
     `amz-sdk-invocation-id`); `is_retry` says that this is not the first try, so that an answer
-    may already stand in the store.
+    may already stand in the store. `wait_s` says for how long the caller is ready to wait for
+    something to happen before it is answered, where the operation knows such a thing.
     """
 
     account: str
@@ -25,6 +26,7 @@ class Caller:
     retry_key: str | None = None
     is_retry: bool = False
     request_id: str = ""
+    wait_s: float = 0.0
 
 
 class Service(Protocol):

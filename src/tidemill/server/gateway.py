@@ -30,6 +30,12 @@ log = logging.getLogger(__name__)
 
 NUMBER_OF_TRY: Final = re.compile(rb"(?:^|;)\s*attempt=(\d+)")
 
+WAIT: Final = b"x-tidemill-wait"
+"""A header of ours, which AWS ignores: the seconds that a caller of DescribeJobs is ready to wait
+for the end of one of the jobs, so that it need not ask again and again."""
+
+WAIT_MAX_S: Final = 60.0
+
 GROWING: Final = ("Complete", "Copy", "Create", "Put", "Register", "Submit", "Upload")
 """How the names of operations begin that need room on the disk."""
 
@@ -118,11 +124,24 @@ class Gateway:
             retry_key=retry_key,
             is_retry=is_retry,
             request_id=request_id,
+            wait_s=_wait_s(request.header(WAIT)),
         )
 
     def _not_served(self, route: Route) -> str:
         served = ", ".join(sorted(self._services))
         return f"{route.service} is not served here yet; this server answers {served}."
+
+
+def _wait_s(given: bytes | None) -> float:
+    if given is None:
+        return 0.0
+    try:
+        return min(max(0.0, float(given)), WAIT_MAX_S)
+    except ValueError as error:
+        name = WAIT.decode()
+        raise WireError(
+            "ValidationException", f"The header {name} must be a number of seconds, such as 20."
+        ) from error
 
 
 def _refusal(error: Exception, route: Route | None, request_id: str) -> HttpResponse:

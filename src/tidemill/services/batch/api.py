@@ -124,13 +124,18 @@ class BatchService:
         """TerminateJobs."""
         return await self._stop_all(TerminateJob, params, caller)
 
-    async def describe_jobs(self, params: Params, _caller: Caller) -> Answer:
-        """DescribeJobs: ids that name nothing are left out."""
+    async def describe_jobs(self, params: Params, caller: Caller) -> Answer:
+        """DescribeJobs: ids that name nothing are left out.
+
+        A caller that is ready to wait is answered once one of the jobs has ended.
+        """
         asked = dict.fromkeys(params["jobs"])
         if len(asked) > JOBS_MAX:
             raise Refused(f"jobs: at most {JOBS_MAX} ids can be given; got {len(asked)}.")
         found = (JobId.parse(self._names.plain(Kind.JOB, text, "jobs")) for text in asked)
         ids = [each for each in found if each is not None]
+        if caller.wait_s and ids:
+            await self._runtime.one_ended(map(str, ids), caller.wait_s)
         descriptions = Descriptions(self._runtime.database, self._core, self._names, ids)
         await self._runtime.settled()
         return {"jobs": await descriptions.read(self._runtime.now())}

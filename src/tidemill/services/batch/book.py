@@ -16,7 +16,7 @@ from tidemill.services.batch.array import ArrayJob, Child
 from tidemill.services.batch.attempt import AttemptName
 from tidemill.services.batch.deadline import Deadlines
 from tidemill.services.batch.dependency import Dependants
-from tidemill.services.batch.effect import Effect
+from tidemill.services.batch.effect import Effect, TellEnd
 from tidemill.services.batch.job import Job, UnderWay, Unit
 from tidemill.services.batch.journal import Journal
 from tidemill.services.batch.multinode import MultiNodeJob
@@ -35,16 +35,24 @@ class Ending(msgspec.Struct, frozen=True):
 
 
 class Book:
-    """Active jobs by id, and all that goes with them. Holds no rules but the tables'."""
+    """Active jobs by id, and all that goes with them. Holds no rules but the tables'.
+
+    `deadlines` are the timeouts of what runs; `delays` and `pauses` say when a job that asked
+    for it may start at all, and when it, or a child, may be tried again.
+    """
 
     def __init__(self, scheduler: Scheduler) -> None:
         self.scheduler = scheduler
         self.jobs: dict[str, Job] = {}
         self.dependants = Dependants()
         self.deadlines = Deadlines()
+        self.delays = Deadlines()
+        self.pauses = Deadlines()
         self.journal = Journal()
         self.effects: list[Effect] = []
         self.spent: dict[str, int] = {}
+        self.awaited: set[str] = set()
+        """The active jobs whose end somebody waits for."""
         self.endings: deque[Ending] = deque()
         self._leaving: list[str] = []
 
@@ -101,7 +109,11 @@ class Book:
 
     def ended(self, job: Job, *, succeeded: bool) -> None:
         """`job` is over; it leaves once that is committed."""
+        self.delays.drop(job.id)
         self._leaving.append(job.id)
+        if job.id in self.awaited:
+            self.awaited.discard(job.id)
+            self.effects.append(TellEnd(job.id))
         self.endings.append(Ending(job, succeeded))
 
     def forget_ended(self) -> None:

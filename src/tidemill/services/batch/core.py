@@ -94,6 +94,16 @@ class BatchCore:
         """Every condition for the start of a job or child that waits, with numbers."""
         return why.conditions(self.book, job_id, now)
 
+    def await_end(self, job_id: str) -> bool:
+        """Have the job's end lead to `TellEnd`; False when it is not active: it has ended, or is
+        a child, or there is none such.
+        """
+        job = self.book.jobs.get(job_id)
+        if job is None or job.has_ended:
+            return False
+        self.book.awaited.add(job_id)
+        return True
+
     def state_of(self, job_id: str) -> State | None:
         """The state of an active job or child (`id:3`); None for any other.
 

@@ -57,7 +57,13 @@ class ResizePools(msgspec.Struct, frozen=True):
     """Compute environments were made, changed or removed."""
 
 
-Effect = StartAttempt | StopAttempt | RecoverAttempt | SettleAttempt | ResizePools
+class TellEnd(msgspec.Struct, frozen=True):
+    """The end of a job that somebody waits for is durable."""
+
+    job_id: str
+
+
+Effect = StartAttempt | StopAttempt | RecoverAttempt | SettleAttempt | ResizePools | TellEnd
 
 
 def start_of(unit: Unit) -> StartAttempt:

@@ -36,6 +36,7 @@ from tidemill.services.batch.effect import (
     SettleAttempt,
     StartAttempt,
     StopAttempt,
+    TellEnd,
 )
 from tidemill.services.batch.environment import DEFAULT_ENGINE, Offer
 from tidemill.services.batch.error import Refused
@@ -82,6 +83,7 @@ class Runtime:
         self._bodies = BodyCache()
         self._performer = _Performer(self, engines, self._bodies, attempt_environment)
         self.loop = Loop(self.core, committer, clock, self._performer.perform, ledger)
+        self._ends: dict[str, asyncio.Future[None]] = {}
         self.task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -101,6 +103,7 @@ class Runtime:
 
         What they report meanwhile is still recorded.
         """
+        self.tell_end()
         self._performer.close()
         for engine in self._engines.values():
             await engine.close(stop_jobs=stop_jobs)
@@ -138,6 +141,25 @@ class Runtime:
         """Carry out an operation on what jobs run in; AWS's answer."""
         answer: dict[str, Any] = await self._ask(command, caller)
         return answer
+
+    async def one_ended(self, job_ids: Iterable[str], timeout_s: float) -> None:
+        """Return once one of the jobs has ended, or is not active at all; else after the time."""
+        waits = []
+        for job_id in job_ids:
+            if not self.core.await_end(job_id):
+                return
+            if job_id not in self._ends:
+                self._ends[job_id] = asyncio.get_running_loop().create_future()
+            waits.append(self._ends[job_id])
+        await asyncio.wait(waits, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+
+    def tell_end(self, job_id: str | None = None) -> None:
+        """Let go whoever waits for the end of a job; None lets all go."""
+        ended = list(self._ends) if job_id is None else [job_id]
+        for each in ended:
+            future = self._ends.pop(each, None)
+            if future is not None and not future.done():
+                future.set_result(None)
 
     async def settled(self) -> None:
         """Return when all that memory shows is durable: a read waits for this."""
@@ -278,6 +300,9 @@ class _Performer:
             if isinstance(effect, ResizePools):
                 self._resize()
                 continue
+            if isinstance(effect, TellEnd):
+                self._runtime.tell_end(effect.job_id)
+                continue
             name = self._engine_of(effect.environment)
             if name in orders:
                 self._add(orders[name], effect, loaded)
@@ -298,8 +323,8 @@ class _Performer:
                 orders.recoveries.append(attempt_id)
             case SettleAttempt(attempt_id=attempt_id):
                 orders.settlements.append(attempt_id)
-            case ResizePools():
-                raise AssertionError("pools belong to no attempt")
+            case ResizePools() | TellEnd():
+                raise AssertionError("it belongs to no attempt")
 
     def _attempt(self, order: StartAttempt, loaded: Mapping[str, bytes]) -> Attempt | None:
         job_id = order.job_id
