@@ -102,7 +102,8 @@ def test_a_job_that_waits_says_for_what(shell: Shell) -> None:
     until(lambda: "RUNNING" in shell("why", first), "the first job runs")
     why = shell("why", then)
     assert why.startswith("PENDING: ")
-    assert f"after {first} (first), RUNNING: it has run for" in why
+    assert f"[ ] dependency: {first} (first) must succeed: RUNNING, it has run for" in why
+    assert "[x] queue: `default` is ENABLED, of priority 1" in why
     [awaited] = json.loads(shell("why", then, "--json"))["waitsFor"]
     assert (awaited["jobId"], awaited["status"]) == (first, "RUNNING")
     assert then in shell("ps")

@@ -50,29 +50,61 @@ def access_key_of(data: Path | None) -> AccessKey:
 
 def call(data: Path | None, operation: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The answer of an administrative operation, or its refusal as one sentence."""
-    from botocore.auth import SigV4Auth
-    from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
     server = instance_of(data)
     key = access_key_of(data)
-    body = json.dumps(params)
-    url = f"{server.endpoint}/_tidemill/{operation}"
-    request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=body)
     credentials = Credentials(key.access_key_id, key.secret_access_key)
-    SigV4Auth(credentials, "tidemill", server.region).add_auth(request)
-    place = urlsplit(url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=TIMEOUT_S)
     try:
-        connection.request("POST", place.path, body, dict(request.headers.items()))
-        response = connection.getresponse()
-        answer: dict[str, Any] = json.loads(response.read())
+        status, answer = _post(server.endpoint, server.region, credentials, operation, params)
     except OSError as error:
         raise click.ClickException(
             f"The server at {server.endpoint} does not answer: {error}."
         ) from error
-    finally:
-        connection.close()
-    if response.status != 200:
+    if status != 200:
         raise click.ClickException(str(answer.get("message", answer)))
     return answer
+
+
+def ask(operation: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The answer of the server that the commands speak to, to what AWS has no operation for.
+
+    None where that is no Tidemill server, an older one, or where these keys may not ask.
+    """
+    from tidemill.cli.connection import client
+    from tidemill.sdk.client import current
+
+    endpoint = client("batch").meta.endpoint_url
+    connection = current()
+    credentials = connection.session.get_credentials()
+    if connection.is_aws or credentials is None:
+        return None
+    try:
+        status, answer = _post(
+            endpoint, connection.region, credentials.get_frozen_credentials(), operation, params
+        )
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    return answer if status == 200 else None
+
+
+def _post(
+    endpoint: str, region: str, credentials: Any, operation: str, params: Mapping[str, Any]
+) -> tuple[int, dict[str, Any]]:
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
+    body = json.dumps(params)
+    url = f"{endpoint.rstrip('/')}/_tidemill/{operation}"
+    request = AWSRequest("POST", url, headers={"Content-Type": "application/json"}, data=body)
+    SigV4Auth(credentials, "tidemill", region).add_auth(request)
+    place = urlsplit(url)
+    kind = http.client.HTTPSConnection if place.scheme == "https" else http.client.HTTPConnection
+    connection = kind(place.hostname or "", place.port, timeout=TIMEOUT_S)
+    try:
+        connection.request("POST", place.path, body, dict(request.headers.items()))
+        response = connection.getresponse()
+        answer: dict[str, Any] = json.loads(response.read())
+        return response.status, answer
+    finally:
+        connection.close()

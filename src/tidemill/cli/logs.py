@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import click
 
+from tidemill.cli.argument import JOB_ID
 from tidemill.cli.connection import client
 from tidemill.cli.explain import ENDED, explain, size
 from tidemill.cli.job import children, describe
@@ -22,7 +23,7 @@ CHILDREN_AT_ONCE: Final = 100
 
 
 @click.command(short_help="Print what a job prints.")
-@click.argument("job_id", metavar="ID")
+@JOB_ID
 @click.option("-f", "--follow", is_flag=True, help="Stay until the job has ended.")
 @click.option("--attempt", type=click.IntRange(1), help="Of this attempt only; of all by default.")
 @JSON_OPTION

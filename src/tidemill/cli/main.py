@@ -25,8 +25,10 @@ SECTIONS: Final = {
     "See how it goes": {
         "ps": ("tidemill.cli.view", "List the jobs that are under way, or all."),
         "show": ("tidemill.cli.view", "Show one job whole."),
-        "why": ("tidemill.cli.view", "Say what a job waits for, or why it ended."),
+        "why": ("tidemill.cli.why", "Say what a job waits for, or why it ended."),
         "logs": ("tidemill.cli.logs", "Print what a job prints."),
+        "queues": ("tidemill.cli.queues", "List the queues: what runs, what waits, since when."),
+        "tenants": ("tidemill.cli.queues", "List the tenants that share queues, and their use."),
         "wait": ("tidemill.cli.wait", "Wait until jobs have ended; exit as they did."),
     },
     "Change how it goes": {

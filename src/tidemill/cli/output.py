@@ -50,6 +50,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], empty: st
             click.echo(line)
 
 
+def terminal_width() -> int:
+    """How wide what is printed may be; beyond all where it does not go to a terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 1_000_000
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[str]:
     """The lines of a table; the last column is cut where the terminal ends."""
     widths = [max(map(len, cells)) for cells in zip(columns, *rows, strict=True)]

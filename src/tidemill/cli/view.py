@@ -1,4 +1,4 @@
-"""`tidemill ps`, `show` and `why`: what there is, what it is, what it waits for."""
+"""`tidemill ps` and `show`: what there is, and what it is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from tidemill.cli.explain import ENDED, brief, explain, size
-from tidemill.cli.job import ACTIVE, children, describe, find, listed, newest
+from tidemill.cli.argument import JOB_ID, QUEUE_OPTION
+from tidemill.cli.explain import brief, explain
+from tidemill.cli.job import ACTIVE, describe, listed, newest
 from tidemill.cli.output import JSON_OPTION, age, coloured, moment, print_json, print_table
 
 LISTED_MAX = 200
@@ -17,7 +18,7 @@ LISTED_MAX = 200
 
 @click.command(short_help="List the jobs that are under way, or all.")
 @click.option("--all", "everything", is_flag=True, help="Ended jobs too, the newest first.")
-@click.option("--queue", help="This queue only.")
+@QUEUE_OPTION
 @click.option("-n", "--limit", type=click.IntRange(1), default=LISTED_MAX, show_default=True)
 @JSON_OPTION
 def ps(everything: bool, queue: str | None, limit: int, as_json: bool) -> None:
@@ -51,7 +52,7 @@ def _table(jobs: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
 
 
 @click.command(short_help="Show one job whole.")
-@click.argument("job_id", metavar="ID")
+@JOB_ID
 @JSON_OPTION
 def show(job_id: str, as_json: bool) -> None:
     """Show one job whole: what it runs, how far it is, every attempt."""
@@ -111,38 +112,3 @@ def _attempt(attempt: dict[str, Any]) -> str:
         parts.append(f"exit code {container['exitCode']}")
     parts.extend(filter(None, [container.get("reason"), attempt.get("statusReason")]))
     return ", ".join(parts)
-
-
-@click.command(short_help="Say what a job waits for, or why it ended.")
-@click.argument("job_id", metavar="ID")
-@JSON_OPTION
-def why(job_id: str, as_json: bool) -> None:
-    """Say in one sentence, with numbers, what a job waits for or why it ended as it did.
-
-    The jobs that it depends on and that have not ended follow, one a line.
-    """
-    [job] = describe([job_id])
-    awaited = _awaited(job)
-    if as_json:
-        told = {name: job.get(name) for name in ("jobId", "status", "statusReason")}
-        print_json({**told, "waitsFor": [_identity(each) for each in awaited]})
-        return
-    click.echo(f"{coloured(job['status'])}: {explain(job)}")
-    for each in awaited:
-        status = coloured(each["status"])
-        click.echo(f"  after {each['jobId']} ({each['jobName']}), {status}: {explain(each)}")
-    if job["status"] == "FAILED" and size(job):
-        first = next(children(job_id, ["FAILED"]))
-        click.echo(f"  first {first}: {explain(describe([first])[0])}")
-
-
-def _awaited(job: dict[str, Any]) -> list[dict[str, Any]]:
-    """The jobs that a waiting one depends on and that have not ended."""
-    if job["status"] not in ("SUBMITTED", "PENDING"):
-        return []
-    ids = [each["jobId"] for each in job.get("dependsOn", []) if each.get("jobId")]
-    return [each for each in find(ids).values() if each["status"] not in ENDED]
-
-
-def _identity(job: dict[str, Any]) -> dict[str, Any]:
-    return {name: job.get(name) for name in ("jobId", "jobName", "status", "statusReason")}

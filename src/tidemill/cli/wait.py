@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from tidemill.cli.argument import JOB_IDS
 from tidemill.cli.explain import ENDED, ended, explain, is_hopeless, size
 from tidemill.cli.job import describe, exit_code
 from tidemill.cli.output import JSON_OPTION, coloured, print_json
@@ -20,7 +21,7 @@ TIMED_OUT = 124
 
 
 @click.command(short_help="Wait until jobs have ended; exit as they did.")
-@click.argument("job_ids", metavar="ID...", nargs=-1, required=True)
+@JOB_IDS
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds.")
 @JSON_OPTION
 def wait(job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
