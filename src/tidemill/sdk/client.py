@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -71,7 +74,9 @@ class Connection:
             user_agent_appid="tidemill",
         )
         session = self.session  # which may say where to
-        return session.client(service, endpoint_url=self._endpoint_url, config=config)
+        made = session.client(service, endpoint_url=self._endpoint_url, config=config)
+        made.meta.events.register("before-call.batch.DescribeJobs", _tell_patience)
+        return made
 
     @property
     def is_aws(self) -> bool:
@@ -89,6 +94,24 @@ class Connection:
     def region(self) -> str:
         """The region's name."""
         return str(self.client("batch").meta.region_name)
+
+
+_patience_s: ContextVar[float] = ContextVar("patience_s", default=0.0)
+
+
+@contextlib.contextmanager
+def patience(seconds: float) -> Iterator[None]:
+    """Have calls of DescribeJobs say how long to wait for an end; AWS takes no note of it."""
+    token = _patience_s.set(seconds)
+    try:
+        yield
+    finally:
+        _patience_s.reset(token)
+
+
+def _tell_patience(params: dict[str, Any], **_: Any) -> None:
+    if seconds := _patience_s.get():
+        params["headers"]["X-Tidemill-Wait"] = f"{seconds:.3f}"
 
 
 def is_aws(endpoint_url: str) -> bool:

@@ -7,13 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tidemill.sdk.client import Connection
+from tidemill.sdk.client import Connection, patience
 from tidemill.sdk.error import TidemillError
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
 _PAUSE_MIN_S: Final = 0.004
 _PAUSE_MAX_S: Final = 1.0
 _PAUSE_SHARE: Final = 0.1  # of the time waited so far, so that a short job is not waited for long
+_PATIENCE_S: Final = 20.0
+_SEEN_EVERY_S: Final = 0.1
 _PAUSE_ON_AWS_S: Final = (1.0, 10.0)
 
 
@@ -75,16 +77,22 @@ def until_end(
     start_s = time.monotonic()
     shortest_s, longest_s = _pauses(connection)
     while True:
-        sight = look(connection, job_id)
+        asked_s = time.monotonic()
+        waited_s = asked_s - start_s
+        pause_s = min(max(shortest_s, waited_s * _PAUSE_SHARE), longest_s)
+        patience_s = _PATIENCE_S if seen is None else max(pause_s, _SEEN_EVERY_S)
+        if timeout_s is not None:
+            patience_s = min(patience_s, max(0.0, timeout_s - waited_s))
+        with patience(patience_s):
+            sight = look(connection, job_id)
         if seen is not None:
             seen(sight)
-        waited_s = time.monotonic() - start_s
+        answered_s = time.monotonic()
+        waited_s = answered_s - start_s
         if sight.has_ended or (timeout_s is not None and waited_s >= timeout_s):
             return sight
-        pause_s = min(max(shortest_s, waited_s * _PAUSE_SHARE), longest_s)
-        if timeout_s is not None:
-            pause_s = min(pause_s, timeout_s - waited_s)
-        time.sleep(pause_s)
+        if answered_s - asked_s < patience_s / 2:  # nobody waits there: so one has to ask again
+            time.sleep(pause_s if timeout_s is None else min(pause_s, timeout_s - waited_s))
 
 
 def _pauses(connection: Connection) -> tuple[float, float]:
