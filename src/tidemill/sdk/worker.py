@@ -16,11 +16,13 @@ import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FunctionType
 from typing import Any, Final
 
 from tidemill.sdk import bucket, client, codec, kept, payload, reference, result
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.courier import Courier
+from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import TidemillError
 from tidemill.sdk.function import Job
 from tidemill.sdk.run import flatten
@@ -228,6 +230,8 @@ def _job_of(name: str) -> Job[..., Any]:
     job = _jobs.get(name)
     if job is None:
         job = reference.load_for_job(name)
+        if isinstance(job, FunctionType):  # `tidemill map` and `run` take functions as they are
+            job = Job(job, Needs())
         if not isinstance(job, Job):
             raise TidemillError(f"{name} is no job any more; decorate the function with @tm.job.")
         _jobs[name] = job
