@@ -11,6 +11,7 @@ from tidemill.sdk import project
 from tidemill.sdk.client import Connection
 from tidemill.sdk.error import SubmitError
 from tidemill.sdk.project import Project
+from tidemill.sdk.retry import Retry
 
 WORKER: Final = "tidemill.sdk.worker"
 INPUTS: Final = "inputs"
@@ -25,9 +26,26 @@ class Needs:
 
     vcpus: str = "1"
     memory_mib: int = 512
-    attempts: int = 1
     timeout_s: int | None = None
+    soft_timeout_s: int | None = None
     queue: str | None = None
+    retry: Retry = Retry()
+    concurrency: Concurrency | None = None
+    keep_days: int | None = expiry.DEFAULT_DAYS
+    """How long what lies of it in S3 is kept; None is for ever."""
+    environment: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def attempts(self) -> int:
+        """How often it is tried."""
+        return self.retry.attempts
+
+    def resources(self) -> list[dict[str, str]]:
+        """Its vCPUs and memory as AWS's `resourceRequirements`."""
+        return [
+            {"type": "VCPU", "value": self.vcpus},
+            {"type": "MEMORY", "value": str(self.memory_mib)},
+        ]
 
 
 def name_of(reference: str) -> str:
@@ -46,10 +64,7 @@ def definition_of(reference: str, needs: Needs, place: Project) -> dict[str, Any
             *(place.interpreter, "-m", WORKER, reference),
             *(f"Ref::{INPUTS}", f"Ref::{RESULTS}"),
         ],
-        "resourceRequirements": [
-            {"type": "VCPU", "value": needs.vcpus},
-            {"type": "MEMORY", "value": str(needs.memory_mib)},
-        ],
+        "resourceRequirements": needs.resources(),
     }
     if place.job_role:
         container["jobRoleArn"] = place.job_role
@@ -61,7 +76,7 @@ def definition_of(reference: str, needs: Needs, place: Project) -> dict[str, Any
         "jobDefinitionName": name_of(reference),
         "type": "container",
         "containerProperties": container,
-        "retryStrategy": {"attempts": needs.attempts},
+        "retryStrategy": needs.retry.strategy(),
     }
     if place.platform != "EC2":
         wanted["platformCapabilities"] = [place.platform]

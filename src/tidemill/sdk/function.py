@@ -31,7 +31,7 @@ class Job(Generic[P, R]):
         _refuse_async(function)
         functools.update_wrapper(self, function)
         self.function = function
-        self._needs = needs
+        self.needs = needs
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function here and now."""
@@ -122,7 +122,7 @@ class Job(Generic[P, R]):
 
     def _submitter(self) -> Submitter:
         refuse_while_importing(self.function.__qualname__)
-        return Submitter(client.current(), reference_of(self.function, self), self._needs)
+        return Submitter(client.current(), reference_of(self.function, self), self.needs)
 
     @functools.cached_property
     def item_shape(self) -> Shape:
