@@ -8,7 +8,7 @@ end everything is let go on, and must come to an end.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from random import Random
 from typing import Any, NamedTuple
@@ -36,6 +36,9 @@ from tidemill.services.batch.effect import (
     StopAttempt,
 )
 from tidemill.services.batch.error import Refused
+from tidemill.services.batch.extension import Backoff, Extension
+from tidemill.services.batch.job import StopKind
+from tidemill.services.batch.progress import AttemptDetail, decode
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.state import ARRAY, WORK, State
 
@@ -43,6 +46,17 @@ VCPUS = {"local": 6, "spare": 3}
 CREDITS = 40
 FOR_EVER = 100_000
 DEMANDS = [(), (), (), (("licence", 1),), (("credit", 1), ("licence", 1)), (("credit", 2),)]
+INTERRUPTED = 75
+BACKOFF = Backoff(4_000, 9_000)
+EXTENSIONS = [
+    None,
+    None,
+    None,
+    Extension(delay_ms=7_000),
+    Extension(delay_ms=90_000, backoff=BACKOFF),
+    Extension(backoff=BACKOFF, interrupted=INTERRUPTED),
+    Extension(interrupted=INTERRUPTED),
+]
 TERMINAL = (State.SUCCEEDED, State.FAILED)
 
 
@@ -137,7 +151,7 @@ class Engine:
             return
         attempt_id = self.random.choice(list(self.running))
         del self.running[attempt_id]
-        code = 0 if well else self.random.choice([0, 0, 0, 1, 2, 137])
+        code = 0 if well else self.random.choice([0, 0, 0, 1, 2, 137, INTERRUPTED])
         if attempt_id in self.stopping:
             code = self.random.choice([0, 143])
         started_ms = at_ms - self.random.randrange(50)
@@ -166,6 +180,7 @@ class Simulation:
         self.ends: dict[str, str] = {}
         self.told: dict[str, list[State]] = {}
         self.submissions: dict[str, SubmitJob] = {}
+        self.submitted_ms: dict[str, int] = {}
         self._number = 0
         self.furnish()
 
@@ -237,11 +252,16 @@ class Simulation:
         self.pending += outcome.effects
         for each in outcome.events:
             self.hear(each.kind, each.body)
+        for effect in outcome.effects:
+            if isinstance(effect, StartAttempt):
+                self.check_start(effect)
         return outcome.replies
 
     def submit(self) -> None:
         self._number += 1
         command = self.invent(f"job-{self._number}")
+        self.submissions[command.job_id] = command
+        self.submitted_ms[command.job_id] = self.now_ms
         while True:
             (reply,) = self.handle(command)
             if not isinstance(reply, FactsNeeded):
@@ -250,10 +270,10 @@ class Simulation:
             known = {name: getattr(command, name) for name in command.__slots__}
             command = SubmitJob(**{**known, "ended": {**command.ended, **facts}})
         if isinstance(reply, Refused):
+            del self.submissions[command.job_id]
             return
         assert reply == command.job_id, reply
         self.acknowledged.add(command.job_id)
-        self.submissions[command.job_id] = command
 
     def fact(self, job_id: str) -> Any:
         found = finished(store.ended(self.world.database, job_id))
@@ -289,6 +309,7 @@ class Simulation:
                     RetryStrategy(4, (RetryRule(False, exit_code="2"), RetryRule(True, "1*"))),
                 ]
             ),
+            extension=random.choice(EXTENSIONS),
             **members,
         )
 
@@ -357,6 +378,7 @@ class Simulation:
             self.engine.begin_one(self.now_ms)
             self.engine.end_one(self.now_ms, well=True)
             self.deliver()
+            self.await_what_waits()
             if not self.active():
                 break
         else:
@@ -364,6 +386,14 @@ class Simulation:
         self.check()
         for job_id in self.acknowledged:
             self.check_dependencies(self.submissions[job_id])
+
+    def await_what_waits(self) -> None:
+        """Have the next delay or pause come to its end."""
+        book = self.world.core.book
+        due_ms = [each.next_ms for each in (book.delays, book.pauses) if each.next_ms is not None]
+        if due_ms:
+            self.world.ms = max(self.world.ms, min(due_ms))
+            self.handle()
 
     # What must hold
 
@@ -387,6 +417,38 @@ class Simulation:
         twice = [attempt_id for attempt_id, count in self.engine.runs.items() if count > 1]
         assert not twice, f"{twice} ran twice"
 
+    def check_start(self, order: StartAttempt) -> None:
+        """Nothing starts before its delay is over, nor is it tried again before its pause is."""
+        key, extension = order.attempt_id.rpartition("/")[0], order.spec.extension
+        if extension is None:
+            return
+        assert self.now_ms >= self.submitted_ms[order.job_id] + extension.delay_ms, key
+        if extension.backoff is None or order.number == 1:
+            return
+        past = self.world.attempts(order.job_id if order.node is not None else key)
+        before = past[: order.number - 1]
+        if self.failures(before[-1:], extension):
+            least_ms = min(9_000, 4_000 << (self.failures(before, extension) - 1)) // 2
+            assert self.now_ms >= before[-1].stopped_at + least_ms, f"{key} did not pause"
+
+    def failures(self, past: Sequence[AttemptDetail], extension: Extension | None) -> int:
+        codes = [each.container.exit_code for each in past]
+        interrupted = None if extension is None else extension.interrupted
+        return len([code for code in codes if code is None or code != interrupted])
+
+    def check_attempts(self, key: str, state: State, *stops: object) -> None:
+        """No more attempts than are allowed count, and an interrupted one ends nothing.
+
+        `stops` are why it, or its array, was made to end: then an interruption may be its last.
+        """
+        command = self.submissions[key.partition(":")[0]]
+        extension, past = command.extension, self.world.attempts(key)
+        assert self.failures(past, extension) <= command.retry.attempts, f"{key}: {past}"
+        if state is State.FAILED and past and not any(stops):
+            assert self.failures(past[-1:], extension), f"{key}: {past}"
+            if not command.retry.rules:
+                assert self.failures(past, extension) == command.retry.attempts, f"{key}: {past}"
+
     def check_room(self) -> None:
         scheduler = self.world.core.scheduler
         for pool, vcpus in VCPUS.items():
@@ -405,14 +467,19 @@ class Simulation:
         assert self.acknowledged <= found, f"{self.acknowledged - found} are lost"
         for job_id, state, size, seq, blob, stopped_ms in rows:
             self.check_end(job_id, f"{state} {stopped_ms} {blob}", State(state))
+            stop = decode(blob).stop
             if size is not None:
-                self.check_array(job_id, seq, size, State(state))
+                self.check_array(job_id, seq, size, State(state), stop)
+            else:
+                self.check_attempts(job_id, State(state), stop)
 
     def check_end(self, key: str, what: str, state: State) -> None:
         if state in TERMINAL:
             assert self.ends.setdefault(key, what) == what, f"the end of {key} has changed"
 
-    def check_array(self, job_id: str, seq: int, size: int, state: State) -> None:
+    def check_array(
+        self, job_id: str, seq: int, size: int, state: State, stop: StopKind | None
+    ) -> None:
         connection = self.world.database.connection
         counts: Counter[str] = Counter()
         for index, number, blob in connection.execute(
@@ -420,6 +487,7 @@ class Simulation:
         ):
             counts[State(number).name] += 1
             self.check_end(f"{job_id}:{index}", f"{number} {blob!r}", State(number))
+            self.check_attempts(f"{job_id}:{index}", State(number), stop, decode(blob).stop)
         for first, last in connection.execute(
             "SELECT first_idx, last_idx FROM batch_range WHERE job = ?", (seq,)
         ):
@@ -449,11 +517,20 @@ class Simulation:
     def check_memory(self) -> None:
         """Memory is what a restart would make of the rows."""
         core = self.world.core
-        before = remembered(core), self.line(core), sorted(core.book.deadlines.keys())
+        before = remembered(core), self.line(core), self.due(core)
         again = self.world._boot()
-        after = remembered(again), self.line(again), sorted(again.book.deadlines.keys())
+        after = remembered(again), self.line(again), self.due(again)
         for mine, restored in zip(before, after, strict=True):
             assert mine == restored, _difference(mine, restored)
+
+    def due(self, core: Any) -> Any:
+        """What runs out of time, and when what waits for a time to come may go on."""
+        book, now_ms = core.book, self.world.now.mono_ms
+        timers = [
+            {key: left for key in sorted(each.keys()) if (left := each.left_ms(key, now_ms))}
+            for each in (book.delays, book.pauses)
+        ]
+        return sorted(book.deadlines.keys()), timers
 
     def line(self, core: Any) -> Any:
         """What holds room, what waits for some, and what is left of what runs out."""

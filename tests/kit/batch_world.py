@@ -36,6 +36,7 @@ from tidemill.services.batch.environment import Offer
 from tidemill.services.batch.index_set import IndexSet
 from tidemill.services.batch.job import Finished
 from tidemill.services.batch.name import Names
+from tidemill.services.batch.progress import AttemptDetail, ended_attempts, past_of
 from tidemill.services.batch.registry import Registry
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.state import State
@@ -231,6 +232,15 @@ class World:
         row = finished(store.job(self.database, job_id))
         assert row is not None, f"there is no job {job_id}"
         return row
+
+    def attempts(self, key: str) -> list[AttemptDetail]:
+        """The ended attempts of a job or of a child."""
+        job_id, colon, index = key.partition(":")
+        row = self.job(job_id)
+        if not colon:
+            return ended_attempts(past_of(row.progress))
+        child = finished(store.child(self.database, row.seq, int(index)))
+        return [] if child is None else ended_attempts(past_of(child.progress))
 
     def state(self, key: str) -> str:
         """What DescribeJobs says of a job, a child (`id:3`) or a node (`id#1`)."""

@@ -37,7 +37,8 @@ class ArrayJob(Job):
     """An array's parent.
 
     A child is in `held` (waits for a dependency), or in `ready` (runnable), or in `children`
-    (has begun), or has ended; one that waits for its next attempt is in `ready` and `children`.
+    (has begun), or has ended; one that waits for its next attempt is in `children`, and in
+    `ready` unless it pauses first.
     `ready` is shared with the scheduler, which takes out what it admits. `gates` are the active
     arrays whose child of the same index must succeed first (N_TO_N). `stop` is set once the
     array as a whole was cancelled, terminated or failed by a dependency.

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from tidemill.services.batch.extension import Extension
 from tidemill.services.batch.request import Request
 
 
@@ -109,6 +110,7 @@ class SubmitJob:
     stop_grace_s: float = 30.0
     log_group: str = "/aws/batch/job"
     log_stream_prefix: str | None = None
+    extension: Extension | None = None
     ended: Mapping[str, Ended] = field(default_factory=dict)
 
 

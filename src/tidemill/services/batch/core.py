@@ -15,7 +15,17 @@ from tidemill.platform.clock import Now
 from tidemill.platform.core import Outcome
 from tidemill.platform.engine import Exited, InterruptionNotice, Lost, Started
 from tidemill.platform.store import Write
-from tidemill.services.batch import cluster, ending, intake, lifecycle, observation, stopping, why
+from tidemill.services.batch import (
+    backoff,
+    cluster,
+    ending,
+    intake,
+    lifecycle,
+    observation,
+    release,
+    stopping,
+    why,
+)
 from tidemill.services.batch import restore as restoring
 from tidemill.services.batch.array import ArrayJob
 from tidemill.services.batch.book import Book
@@ -70,8 +80,7 @@ class BatchCore:
         """Take the messages in order, then do what is due, then admit what fits."""
         self.book.forget_ended()
         replies = [self._take(message, now) for message in messages]
-        for key in self.book.deadlines.take_due(now.mono_ms):
-            stopping.time_out(self.book, key)
+        self._do_what_is_due(now)
         if self._is_deleting:
             self._delete(now)
         self._admit(now)
@@ -80,11 +89,10 @@ class BatchCore:
 
     @property
     def next_wake_ms(self) -> int | None:
-        """When the next attempt times out, or the head of a queue falls due."""
-        timeout_ms, look_ms = self.book.deadlines.next_ms, self._heads.next_look_ms
-        if timeout_ms is None or look_ms is None:
-            return look_ms if timeout_ms is None else timeout_ms
-        return min(timeout_ms, look_ms)
+        """When something falls due: a timeout, a delay, a pause, or the head of a queue."""
+        book = self.book
+        due = (book.deadlines.next_ms, book.delays.next_ms, book.pauses.next_ms)
+        return min((ms for ms in (*due, self._heads.next_look_ms) if ms is not None), default=None)
 
     def status_reason(self, job_id: str, now: Now) -> str | None:
         """What an active job or child waits for now, in one sentence; None where nothing."""
@@ -140,6 +148,15 @@ class BatchCore:
                 reply = self.registry.change(operation, params, new_id, now)
                 self._tell_scheduler()
                 return reply
+
+    def _do_what_is_due(self, now: Now) -> None:
+        book = self.book
+        for key in book.deadlines.take_due(now.mono_ms):
+            stopping.time_out(book, key)
+        for job_id in book.delays.take_due(now.mono_ms):
+            release.release(book, book.jobs[job_id])
+        for key in book.pauses.take_due(now.mono_ms):
+            backoff.is_over(book, key)
 
     def _submit(self, command: SubmitJob, now: Now) -> str:
         self.registry.queue_for(command.queue)

@@ -1,4 +1,7 @@
-"""When attempts have run for too long: the earliest deadline first, any of them forgettable."""
+"""What falls due when: the earliest first, any of them forgettable.
+
+When attempts have run for too long, when delays and pauses are over.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,13 @@ class Deadlines:
 
     def __len__(self) -> int:
         return len(self._due_ms)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._due_ms
+
+    def left_ms(self, key: str, mono_ms: int) -> int:
+        """How long it is until `key`, which is known, falls due."""
+        return max(0, self._due_ms[key] - mono_ms)
 
     def keys(self) -> list[str]:
         """What will fall due."""

@@ -43,6 +43,7 @@ def fail_waiting(book: Book, unit: Unit, stop: Stop, now: Now) -> None:
         return
     if isinstance(unit, Child):
         unit.array.ready.discard(unit.index)
+    book.pauses.drop(unit.key)
     book.leave_line(unit.job)
     unit.phase = Finished(stopped_ms=now.wall_ms, status_reason=stop.reason, stop=stop)
     finish(book, unit, Cause.FAILED)
@@ -124,8 +125,7 @@ def _tell_dependants(book: Book, job_id: str, succeeded: bool, now: Now) -> None
             fail_dependant(book, job, job_id, now)
             continue
         job.waits = tuple(wait for wait in job.waits if wait != job_id)
-        if not job.waits:
-            release.release(book, job)
+        release.release(book, job)
 
 
 def _close(book: Book, array: ArrayJob, now: Now) -> None:

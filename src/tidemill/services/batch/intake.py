@@ -27,7 +27,9 @@ def submit(book: Book, specs: SpecCache, command: SubmitJob, seq: int, now: Now)
         return
     for array_id, ranges in found.failed_children:
         ending.fail_pairs(book, job, ranges, array_id, now)
-    if job.waits:
+    if spec.extension is not None and spec.extension.delay_ms:
+        book.delays.set(job.id, now.mono_ms + spec.extension.delay_ms)
+    if release.is_held(book, job):
         release.hold(book, job)
     else:
         release.release(book, job)

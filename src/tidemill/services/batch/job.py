@@ -16,6 +16,7 @@ from typing import ClassVar, Final
 import msgspec
 
 from tidemill.services.batch.command import Nodes, RetryStrategy, SubmitJob
+from tidemill.services.batch.extension import Extension
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.state import WORK, State, Table
 
@@ -37,6 +38,7 @@ class Spec:
     log_group: str = "/aws/batch/job"
     log_stream_prefix: str | None = None
     nodes: Nodes | None = None
+    extension: Extension | None = None
 
     @classmethod
     def of(cls, command: SubmitJob) -> Spec:

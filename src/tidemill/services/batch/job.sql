@@ -34,7 +34,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 SELECT COALESCE(MAX(seq), 0) + 1 FROM batch_job
 
 -- name: select_active_jobs
-SELECT j.seq, j.id, j.array_size, j.state, j.started_ms, j.progress, b.spec
+SELECT j.seq, j.id, j.array_size, j.created_ms, j.state, j.started_ms, j.progress, b.spec
 FROM batch_job j JOIN batch_body b ON b.job = j.seq
 WHERE j.state < 5 AND j.seq > $1
 ORDER BY j.seq LIMIT $2

@@ -6,14 +6,18 @@ this. Reports of attempts that are not under way have been dropped before they c
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from tidemill.platform.clock import Now
-from tidemill.services.batch import ending, progress
+from tidemill.services.batch import backoff, ending, progress
 from tidemill.services.batch.array import ArrayJob, Child
 from tidemill.services.batch.attempt import AttemptEnd, log_stream
 from tidemill.services.batch.book import Book
 from tidemill.services.batch.effect import SettleAttempt, start_of
+from tidemill.services.batch.extension import INTERRUPTIONS_MAX
 from tidemill.services.batch.job import Finished, Job, Running, Starting, UnderWay, Unit
 from tidemill.services.batch.multinode import Node
+from tidemill.services.batch.reason import interrupted_too_often
 from tidemill.services.batch.retry import Verdict, judge
 from tidemill.services.batch.state import Cause, State
 
@@ -84,17 +88,36 @@ def conclude(book: Book, unit: Unit, end: AttemptEnd, now: Now) -> None:
     if job.spec.timeout_s is not None:
         book.deadlines.drop(unit.key)
     book.give_back(unit.key, now, has_run=isinstance(phase, Running))
-    verdict = judge(job.spec.retry, unit.attempt, end, is_stopped=phase.stop is not None)
-    if verdict is Verdict.RETRY and isinstance(job, ArrayJob) and job.stop is not None:
-        verdict = Verdict.FAIL
+    verdict, end = _judge(unit, end, is_stopped=phase.stop is not None)
     record_end(unit, end)
     match verdict:
-        case Verdict.RETRY:
-            _try_again(book, unit)
+        case Verdict.RETRY | Verdict.RESUME:
+            _try_again(book, unit, now)
         case Verdict.SUCCEED:
             ending.finish(book, unit, Cause.SUCCEEDED)
         case Verdict.FAIL:
             ending.finish(book, unit, Cause.FAILED)
+
+
+def _judge(unit: Unit, end: AttemptEnd, *, is_stopped: bool) -> tuple[Verdict, AttemptEnd]:
+    """What the end of an attempt comes to; and the end, in the words that it is told in."""
+    job = unit.job
+    interrupted = None if job.spec.extension is None else job.spec.extension.interrupted
+    interruptions = backoff.interruptions(unit)
+    verdict = judge(
+        job.spec.retry,
+        unit.attempt,
+        end,
+        is_stopped=is_stopped,
+        interrupted=interrupted,
+        interruptions=interruptions,
+    )
+    goes_on = verdict in (Verdict.RETRY, Verdict.RESUME)
+    if goes_on and isinstance(job, ArrayJob) and job.stop is not None:
+        verdict = Verdict.FAIL
+    if interruptions >= INTERRUPTIONS_MAX and end.exit_code == interrupted:
+        end = replace(end, status_reason=interrupted_too_often(INTERRUPTIONS_MAX))
+    return verdict, end
 
 
 def record_end(unit: Unit, end: AttemptEnd) -> None:
@@ -117,9 +140,11 @@ def record_end(unit: Unit, end: AttemptEnd) -> None:
     )
 
 
-def _try_again(book: Book, unit: Unit) -> None:
+def _try_again(book: Book, unit: Unit, now: Now) -> None:
     unit.phase = None
     book.move(unit, Cause.RETRIED)
+    if backoff.pause(book, unit, now):
+        return
     if isinstance(unit, Child):
         unit.array.ready.add(unit.index)
     book.line_up(unit.job)

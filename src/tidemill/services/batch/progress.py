@@ -85,10 +85,6 @@ class Progress(msgspec.Struct, rename="camel", omit_defaults=True):
         """TerminateJob ended it, or is about to."""
         return self.stop is StopKind.TERMINATED
 
-    def attempt_details(self) -> list[AttemptDetail]:
-        """The ended attempts, first to last."""
-        return _decode_attempts(self.attempts)
-
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Progress).decode
@@ -122,6 +118,11 @@ def encode_attempt(
     return _encode(_attempt_detail(end, started_ms, status_reason, stream))
 
 
+def ended_attempts(past: bytes) -> list[AttemptDetail]:
+    """The ended attempts that `Unit.past` has, first to last."""
+    return _decode_attempts(b"[%b]" % past)
+
+
 def past_of(progress: Progress) -> bytes:
     """The ended attempts as `Unit.past` has them."""
     return bytes(progress.attempts)[1:-1]
@@ -147,8 +148,9 @@ def status_summary(array: ArrayJob) -> dict[str, int]:
     """How many children are in which state, AWS's statusSummary."""
     counts = [0] * len(State)
     for child in array.children.values():
-        counts[child.state] += 1
-    counts[State.RUNNABLE] = len(array.ready)
+        if child.state is not State.RUNNABLE or child.index not in array.ready:
+            counts[child.state] += 1
+    counts[State.RUNNABLE] += len(array.ready)
     counts[State.PENDING] = len(array.held)
     counts[State.SUCCEEDED] = array.succeeded
     counts[State.FAILED] = len(array.failed)

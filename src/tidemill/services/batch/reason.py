@@ -12,6 +12,11 @@ CHILD_FAILED: Final = "Array Child Job failed"
 MAIN_NODE_ENDED: Final = "The main node of the job has ended"
 
 
+def interrupted_too_often(times: int) -> str:
+    """Why an interruption counts as a failure: `times` of them were let pass before."""
+    return f"{EXITED}: interrupted more than {times} times, so that this counts as a failure"
+
+
 def host_terminated(environment: str) -> str:
     """Why an attempt is lost; retry rules written for spot instances match `Host EC2*`.
 

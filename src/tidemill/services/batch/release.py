@@ -1,8 +1,8 @@
 """From PENDING to RUNNABLE: what happens when there is nothing left to wait for but room.
 
-A job is released as a whole once all jobs that it waits for have succeeded. An array's children
-are released then too, but for those that another array (N_TO_N) or the child before them
-(SEQUENTIAL) still holds; those follow one by one.
+A job is released as a whole once all jobs that it waits for have succeeded and its delay, if it
+asked for one, is over. An array's children are released then too, but for those that another
+array (N_TO_N) or the child before them (SEQUENTIAL) still holds; those follow one by one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Ranges = list[tuple[int, int]]
 
 
 def hold(book: Book, job: Job) -> None:
-    """`job` waits for others."""
+    """`job` waits for others, or for its delay."""
     book.move(job, Cause.HELD)
     if isinstance(job, ArrayJob):
         for first, last in job.held.ranges():
@@ -25,7 +25,9 @@ def hold(book: Book, job: Job) -> None:
 
 
 def release(book: Book, job: Job) -> None:
-    """`job` as a whole waits for nothing any more."""
+    """One of the things that `job` as a whole waited for has come about; perhaps the last."""
+    if is_held(book, job):
+        return
     if not isinstance(job, ArrayJob):
         book.move(job, Cause.RELEASED)
         book.line_up(job)
@@ -33,6 +35,11 @@ def release(book: Book, job: Job) -> None:
     if job.state is State.SUBMITTED:
         book.move(job, Cause.RELEASED)
     _release_children(book, job, free_children(book, job))
+
+
+def is_held(book: Book, job: Job) -> bool:
+    """Whether `job` as a whole still waits."""
+    return bool(job.waits) or job.id in book.delays
 
 
 def release_child(book: Book, array: ArrayJob, index: int) -> None:
@@ -44,7 +51,7 @@ def release_child(book: Book, array: ArrayJob, index: int) -> None:
 def free_children(book: Book, array: ArrayJob) -> Ranges:
     """Which of the children that are held have nothing to wait for."""
     first = array.held.first
-    if array.waits or first is None:
+    if is_held(book, array) or first is None:
         return []
     if array.sequential:
         return [(first, first)] if _is_free(book, array, first) else []
@@ -56,7 +63,9 @@ def free_children(book: Book, array: ArrayJob) -> Ranges:
 
 
 def _is_free(book: Book, array: ArrayJob, index: int) -> bool:
-    if array.waits or (array.sequential and index and not array.has_succeeded(index - 1)):
+    if is_held(book, array):
+        return False
+    if array.sequential and index and not array.has_succeeded(index - 1):
         return False
     return all(other.has_succeeded(index) for other in _gates(book, array))
 

@@ -8,19 +8,22 @@ be stopped is ordered to stop again.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from tidemill.platform.clock import Now
-from tidemill.services.batch import intake, lifecycle, progress, release
+from tidemill.services.batch import backoff, intake, lifecycle, progress, release
 from tidemill.services.batch.array import ArrayJob, Child
 from tidemill.services.batch.book import Book
 from tidemill.services.batch.dependency import after_restart
 from tidemill.services.batch.effect import RecoverAttempt, start_of, stop_of
 from tidemill.services.batch.intake import SpecCache
-from tidemill.services.batch.job import Running, Starting, Stop, UnderWay, Unit
+from tidemill.services.batch.job import Job, Running, Starting, Stop, UnderWay, Unit
 from tidemill.services.batch.multinode import MultiNodeJob, Node
 from tidemill.services.batch.progress import Progress
 from tidemill.services.batch.state import State
 from tidemill.services.batch.store import ActiveJob
+
+_RELEASED: Final = (State.RUNNABLE, State.STARTING, State.RUNNING, State.SUCCEEDED)
 
 
 def restore(book: Book, specs: SpecCache, rows: Iterable[ActiveJob], now: Now) -> None:
@@ -35,14 +38,15 @@ def restore(book: Book, specs: SpecCache, rows: Iterable[ActiveJob], now: Now) -
         intake.enter(book, job)
         job.state = row.state
         _restore_unit(job, row.started_ms, row.progress)
+        _restore_delay(book, job, row, now)
         if isinstance(job, ArrayJob):
-            under_way += _restore_children(book, job, row)
+            under_way += _restore_children(book, job, row, now)
             continue
         if isinstance(job, MultiNodeJob):
             _restore_nodes(job, row)
         if isinstance(job.phase, UnderWay):
             under_way.append(job)
-        elif job.state is State.RUNNABLE:
+        elif job.state is State.RUNNABLE and not backoff.pause(book, job, now):
             book.line_up(job)
     for unit in sorted(under_way, key=lambda unit: not isinstance(unit.phase, Running)):
         _take_up(book, unit, now)
@@ -64,7 +68,22 @@ def _stop_of(stored: Progress) -> Stop | None:
     return Stop(stored.stop, stored.status_reason or "") if stored.stop is not None else None
 
 
-def _restore_children(book: Book, array: ArrayJob, row: ActiveJob) -> list[Unit]:
+def _restore_delay(book: Book, job: Job, row: ActiveJob, now: Now) -> None:
+    """Have the job wait for what is left of its delay; for none, if that passed meanwhile.
+
+    An array's parent stays PENDING, so only its children tell whether it has been released.
+    """
+    extension = job.spec.extension
+    if extension is None or not extension.delay_ms or job.state is not State.PENDING:
+        return
+    children = row.progress.status_summary or {}
+    if any(children.get(state.name) for state in _RELEASED):
+        return
+    due_ms = row.created_ms + extension.delay_ms
+    book.delays.set(job.id, now.mono_ms + max(0, due_ms - now.wall_ms))
+
+
+def _restore_children(book: Book, array: ArrayJob, row: ActiveJob, now: Now) -> list[Unit]:
     """Put the children where they belong; those under way are returned."""
     array.stop = _stop_of(row.progress)
     for first, last, state in row.ended:
@@ -78,7 +97,7 @@ def _restore_children(book: Book, array: ArrayJob, row: ActiveJob) -> list[Unit]
         child = Child(array=array, index=part.index, state=part.state)
         array.children[part.index] = child
         _restore_unit(child, part.started_ms, part.progress)
-        if part.state is State.RUNNABLE:
+        if part.state is State.RUNNABLE and not backoff.pause(book, child, now):
             array.ready.add(part.index)
     for first, last in release.free_children(book, array):
         array.held.take_range(first, last)

@@ -223,6 +223,7 @@ class ActiveJob:
     seq: int
     id: str
     array_size: int | None
+    created_ms: int
     state: State
     started_ms: int | None
     progress: Progress
@@ -250,7 +251,7 @@ async def active_jobs(store: Store) -> list[ActiveJob]:
 
 
 async def _active_job(store: Store, row: Row) -> ActiveJob:
-    seq, job_id, array_size, state, started_ms, blob, spec_blob = row
+    seq, job_id, array_size, created_ms, state, started_ms, blob, spec_blob = row
     stored = _decode_spec(bytes(spec_blob))
     parts: Iterable[Row] = ()
     ended: tuple[tuple[int, int, State], ...] = ()
@@ -268,6 +269,7 @@ async def _active_job(store: Store, row: Row) -> ActiveJob:
         seq,
         job_id,
         array_size,
+        created_ms,
         State(state),
         started_ms,
         progress.decode(blob),

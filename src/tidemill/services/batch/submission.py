@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from tidemill.platform.limit import Limits
-from tidemill.services.batch import demand, strategy, tag, work
+from tidemill.services.batch import demand, extension, strategy, tag, work
 from tidemill.services.batch.command import Dependency, DependencyType, SubmitJob
 from tidemill.services.batch.definition import TEMPLATES_KEPT, Template, priority_checked, template
 from tidemill.services.batch.error import Refused
@@ -98,6 +98,7 @@ def submission(
         stop_grace_s=made.stop_grace_s,
         log_group=made.log_group,
         log_stream_prefix=made.log_stream_prefix,
+        extension=extension.stated(params.get("tags") or {}),
     )
 
 

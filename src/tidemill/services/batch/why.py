@@ -1,16 +1,21 @@
 """Why a job waits: its statusReason and its conditions, worked out when somebody asks.
 
 Never stored, so it is always true at the moment of asking. What is in line for room the
-scheduler explains; what waits for other jobs is explained here.
+scheduler explains; what waits for other jobs, or for a time to come, is explained here.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from tidemill.platform.clock import Now
+from tidemill.services.batch import backoff
 from tidemill.services.batch.array import ArrayJob
 from tidemill.services.batch.book import Book
+from tidemill.services.batch.extension import BACKOFF_TAG, DELAY_TAG
 from tidemill.services.batch.job import Job
 from tidemill.services.batch.multinode import MultiNodeJob
+from tidemill.services.batch.release import is_held
 from tidemill.services.batch.scheduling.spec import Condition
 from tidemill.services.batch.state import State
 
@@ -42,7 +47,11 @@ def conditions(book: Book, job_id: str, now: Now) -> list[Condition]:
         Condition(name="dependency", holds=False, detail=f"{_named(book, wait)} must succeed")
         for wait in _awaited(job, index)
     ]
-    if _is_in_line(job, index):
+    if job.id in book.delays:
+        found.append(Condition(name="delay", holds=False, detail=_until(book, job, now)))
+    if job_id in book.pauses:
+        found.append(Condition(name="backoff", holds=False, detail=_pause(book, job_id, now)))
+    elif _is_in_line(job, index):
         found += book.scheduler.conditions(job_id, now)
     return found
 
@@ -58,15 +67,21 @@ def _find(book: Book, job_id: str) -> tuple[Job | None, int | None]:
 
 def _of_single(book: Book, job: Job, now: Now) -> str | None:
     if job.state is State.RUNNABLE:
-        return book.scheduler.explain(job.id, now)
-    if job.waits:
-        return _waits_for(book, list(job.waits))
+        return _of_runnable(book, job.id, now)
+    if is_held(book, job):
+        return _held(book, job, list(job.waits), now)
     return _starting(job.state)
 
 
+def _of_runnable(book: Book, key: str, now: Now) -> str:
+    if key in book.pauses:
+        return f"Waits {_pause(book, key, now)}"
+    return book.scheduler.explain(key, now)
+
+
 def _of_parent(book: Book, array: ArrayJob, now: Now) -> str | None:
-    if array.waits:
-        return _waits_for(book, list(array.waits))
+    if is_held(book, array):
+        return _held(book, array, list(array.waits), now)
     if array.ready:
         return book.scheduler.explain(array.id, now)
     if array.children:
@@ -79,9 +94,9 @@ def _of_parent(book: Book, array: ArrayJob, now: Now) -> str | None:
 def _of_child(book: Book, array: ArrayJob, index: int, now: Now) -> str | None:
     state = array.state_of(index)
     if state is State.PENDING:
-        return _waits_for(book, _awaited(array, index))
+        return _held(book, array, _awaited(array, index), now)
     if state is State.RUNNABLE:
-        return book.scheduler.explain(f"{array.id}:{index}", now)
+        return _of_runnable(book, f"{array.id}:{index}", now)
     return None if state is None else _starting(state)
 
 
@@ -116,6 +131,36 @@ def _awaited(job: Job, index: int | None) -> list[str]:
     if job.sequential and index:
         waits.append(f"{job.id}:{index - 1}")
     return waits
+
+
+def _held(book: Book, job: Job, awaited: list[str], now: Now) -> str:
+    """What `job`, or a child of it, waits for: jobs that must succeed, its delay, or both."""
+    if job.id not in book.delays:
+        return _waits_for(book, awaited)
+    until = _until(book, job, now)
+    return f"{_waits_for(book, awaited)}; and {until}" if awaited else f"Waits {until}"
+
+
+def _until(book: Book, job: Job, now: Now) -> str:
+    left_ms = book.delays.left_ms(job.id, now.mono_ms)
+    due = datetime.fromtimestamp(-(-(now.wall_ms + left_ms) // 1000), UTC)
+    when = f"{due:%Y-%m-%dT%H:%M:%SZ}, {_seconds(left_ms)} from now"
+    return f"until {when}, as its tag {DELAY_TAG} says"
+
+
+def _pause(book: Book, key: str, now: Now) -> str:
+    """How long a job or child still pauses, and for which attempt of how many that count."""
+    job, index = _find(book, key)
+    assert job is not None
+    unit = job.children[index] if isinstance(job, ArrayJob) and index is not None else job
+    left = _seconds(book.pauses.left_ms(key, now.mono_ms))
+    number = unit.attempt - backoff.interruptions(unit) + 1
+    attempt = f"attempt {number} of {job.spec.retry.attempts}"
+    return f"{left} more before {attempt}, as its tag {BACKOFF_TAG} says"
+
+
+def _seconds(ms: int) -> str:
+    return f"{-(-ms // 1000)} s"
 
 
 def _waits_for(book: Book, job_ids: list[str]) -> str:

@@ -32,7 +32,7 @@ def test_job_is_started_run_and_ended(world: World) -> None:
     assert world.state(job) == "SUCCEEDED"
     assert world.reason(job) == "Essential container in task exited"
     row = world.job(job)
-    (attempt,) = row.progress.attempt_details()
+    (attempt,) = world.attempts(job)
     assert attempt.container.exit_code == 0
     assert attempt.container.log_stream_name == row.progress.container.log_stream_name
     assert attempt.usage.cpu_seconds == 0.25

@@ -64,7 +64,7 @@ def test_retried_job_goes_back_to_runnable_and_keeps_its_attempts() -> None:
     world.run(job, code=2, attempt=2)
     world.restart()
     world.run(job, attempt=3)
-    codes = [each.container.exit_code for each in world.job(job).progress.attempt_details()]
+    codes = [each.container.exit_code for each in world.attempts(job)]
     assert codes == [1, 2, 0]
     assert world.state(job) == "SUCCEEDED"
     assert world.state(other) == "STARTING"
@@ -75,7 +75,7 @@ def test_lost_attempt_has_the_reason_that_spot_rules_look_for() -> None:
     job = world.submit(retry=SPOT)
     world.started(job)
     world.lost(job)
-    (attempt,) = world.job(job).progress.attempt_details()
+    (attempt,) = world.attempts(job)
     assert attempt.status_reason.startswith("Host EC2 (instance i-")
     assert attempt.status_reason.endswith(") terminated.")
     assert world.take_starts() == [f"{job}/1", f"{job}/2"]
