@@ -19,11 +19,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tidemill.sdk import client
 from tidemill.sdk.client import Connection
 
 if TYPE_CHECKING:
     import boto3
 
+SERVER = "tidemill.server"
 READY_S = 30.0
 STOP_S = 15.0
 
@@ -39,6 +41,8 @@ class LocalServer:
         self.data = data
         self._arguments = [*arguments]
         self._process: subprocess.Popen[bytes] | None = None
+        self._life = -1
+        """A pipe's writing end: at a word, or when it closes, the server ends with its jobs."""
         self._session: boto3.session.Session | None = None
         self.endpoint = ""
         self.region = ""
@@ -57,26 +61,26 @@ class LocalServer:
         The server closes the pipe it is given with `--ready-fd` once it serves.
         """
         reading, writing = os.pipe()
+        life, self._life = os.pipe()
         with (self.data.parent / (self.data.name + ".log")).open("ab") as output:
             self._process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "tidemill", "serve", "--data", str(self.data)),
-                    *("--port", "0", "--ready-fd", str(writing), *self._arguments),
+                    *(sys.executable, "-m", SERVER, "--data", str(self.data), "--port", "0"),
+                    *("--ready-fd", str(writing), "--life-fd", str(life), *self._arguments),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                pass_fds=(writing,),
+                pass_fds=(writing, life),
                 start_new_session=True,
             )
         os.close(writing)
+        os.close(life)
         with os.fdopen(reading, "rb") as said:
             try:
                 is_ready = _says_something(said)
-            except KeyboardInterrupt:
-                # Only a server that serves can end the runner that it has begun to start.
-                if _says_something(said):
-                    self.stop()
+            except BaseException:
+                self.stop()
                 raise
         if not is_ready:
             self.kill()
@@ -124,35 +128,54 @@ class LocalServer:
 
     def connection(self) -> Connection:
         """The library's connection to this server, for `tidemill.sdk.client.use`."""
-        return Connection(self.session, self.endpoint)
+        return _LocalConnection(self)
 
     def kill(self) -> None:
         """SIGKILL the server process alone; its runner and jobs live on."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
-            self._process = None
+            self._forget()
 
     def terminate(self) -> None:
         """Stop the server cleanly; its runner and jobs live on."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(STOP_S)
-            self._process = None
+            self._forget()
 
     def stop(self) -> None:
         """Stop the server with its runner and every job."""
         if self._process is None:
             self.start()  # only a server can end what an earlier one left running
         assert self._process is not None
-        command = (sys.executable, "-m", "tidemill", "stop", "--jobs", "--data", str(self.data))
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._life, b"end\n")
         try:
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             self._process.wait(STOP_S)
-        except (subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        except subprocess.TimeoutExpired:
             self.kill()  # what failed is raised; a server that nobody can stop is not left behind
             raise
+        self._forget()
+
+    def _forget(self) -> None:
         self._process = None
+        if self._life >= 0:
+            os.close(self._life)
+            self._life = -1
+
+
+class _LocalConnection(Connection):
+    """The library's connection to a private server; boto3 is imported at the first call."""
+
+    def __init__(self, server: LocalServer) -> None:
+        super().__init__(None, server.endpoint)
+        self._server = server
+
+    @property
+    def session(self) -> Any:
+        """The server's own."""
+        return self._server.session
 
 
 def _says_something(pipe: IO[bytes]) -> bool:
@@ -163,14 +186,21 @@ def _says_something(pipe: IO[bytes]) -> bool:
 
 @contextlib.contextmanager
 def local(*arguments: str) -> Iterator[LocalServer]:
-    """A private server for a `with` block; `arguments` are options of `tidemill serve`."""
+    """A private server for a `with` block; `arguments` are options of `tidemill serve`.
+
+    Inside the block the library uses it, in all threads of this process, and afterwards again
+    what it used before. At the end of the block, or of this process, all of it goes: the server,
+    its jobs, its folder (the folder stays when this process is killed).
+    """
     folder = Path(tempfile.mkdtemp(prefix="tidemill-"))
     server = LocalServer(folder / "data", arguments)
     try:
         server.start()
+        before = client.use(server.connection())
         try:
             yield server
         finally:
+            client.use(before)
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -20,10 +20,11 @@ FAILED = 70
 log = logging.getLogger("tidemill")
 
 
-def run(config: ServerConfig, *, ready_fd: int | None = None) -> None:
+def run(config: ServerConfig, *, ready_fd: int | None = None, life_fd: int | None = None) -> None:
     """Serve until SIGINT, SIGTERM or `tidemill stop`; raises `StartError` when it can't start.
 
-    Something is written to `ready_fd`, and it is closed, once requests are answered.
+    Something is written to `ready_fd`, and it is closed, once requests are answered. Once
+    anything, or the end, can be read from `life_fd`, the server ends with every job.
     """
     import uvloop
 
@@ -33,15 +34,17 @@ def run(config: ServerConfig, *, ready_fd: int | None = None) -> None:
     logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
     config.check()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(config, ready_fd))
+        runner.run(_serve(config, ready_fd, life_fd))
 
 
-async def _serve(config: ServerConfig, ready_fd: int | None) -> None:
+async def _serve(config: ServerConfig, ready_fd: int | None, life_fd: int | None) -> None:
     server = Server(config, _say_standby)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    if life_fd is not None:
+        loop.add_reader(life_fd, _end_all, server, stop, life_fd)
     server.failure.add_done_callback(lambda _: stop.set())
     if await _open(server, stop):
         _say_ready(server, ready_fd)
@@ -51,6 +54,12 @@ async def _serve(config: ServerConfig, ready_fd: int | None) -> None:
     stop_jobs = server.jobs_stop_too
     await server.close(stop_jobs=stop_jobs)
     _say_goodbye(running, stop_jobs)
+
+
+def _end_all(server: Server, stop: asyncio.Event, life_fd: int) -> None:
+    asyncio.get_running_loop().remove_reader(life_fd)
+    server.jobs_stop_too = True
+    stop.set()
 
 
 async def _open(server: Server, stop: asyncio.Event) -> bool:

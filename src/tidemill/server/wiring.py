@@ -284,7 +284,5 @@ def _refuse_second(config: ServerConfig) -> None:
 
 
 def _settle() -> None:
-    """Import what is left; have the collector seldom walk what stays for good."""
+    """Import what is left."""
     importlib.import_module("tidemill.server.front")
-    gc.collect()
-    gc.set_threshold(50_000, 20, 50)

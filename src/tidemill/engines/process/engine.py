@@ -84,11 +84,11 @@ class ProcessEngine:
 
     async def open(self, observe: Observe, *, epoch: int) -> None:
         """Connect to the runner, and start it when none answers."""
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._log_folder.mkdir(parents=True, exist_ok=True)
         self._observe = observe
         self._epoch = epoch
         self._is_closing = False
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._log_folder.mkdir(parents=True, exist_ok=True)
         await self._connect()
 
     def resize(self, pools: Sequence[Pool]) -> None:
@@ -129,7 +129,7 @@ class ProcessEngine:
         self._is_closing = True
         if self._reconnecting is not None:
             self._reconnecting.cancel()
-        if stop_jobs and self._link is None:
+        if stop_jobs and self._link is None and self._observe is not None:
             await self._connect()
         link, self._link = self._link, None
         if link is None:
