@@ -60,6 +60,23 @@ class Project:
         """Whether it says itself where to find a server, or AWS."""
         return bool(self.aws_profile or self.region or self.endpoint)
 
+    def reference(self, reference: str) -> str:
+        """A function's reference as it holds where the job runs: scripts lie elsewhere in images.
+
+        An image has the project in the folder that jobs start in, as `tidemill build` makes it.
+        """
+        if not self.image or not reference.startswith("/"):
+            return reference
+        file = find(Path.cwd())
+        folder = Path.cwd() if file is None else file.parent
+        path, _, name = reference.rpartition(":")
+        if not Path(path).is_relative_to(folder.resolve()):
+            raise SubmitError(
+                f"{path} lies outside of the project {folder}, so the image {self.image} does not "
+                f"have it; move the function into the project."
+            )
+        return f"{Path(path).relative_to(folder.resolve())}:{name}"
+
     def environment(self) -> dict[str, str]:
         """What a job needs to find the project, and to submit jobs by the same profile."""
         chosen = {PROFILE_VARIABLE: self.profile} if self.profile else {}
