@@ -35,6 +35,10 @@ SECTIONS: Final = {
         "cancel": ("tidemill.cli.end", "End jobs that have not started."),
         "kill": ("tidemill.cli.end", "End jobs, those that run too."),
     },
+    "Elsewhere": {
+        "build": ("tidemill.cli.build", "Write a Dockerfile for the project."),
+        "doctor": ("tidemill.cli.doctor", "Say what is missing before jobs can run."),
+    },
     "This command": {
         "completion": ("tidemill.cli.completion", "Have your shell complete commands and ids."),
     },
