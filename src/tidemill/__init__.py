@@ -12,15 +12,19 @@ TYPE_CHECKING = False  # as type checkers know it, without importing typing
 if TYPE_CHECKING:
     from typing import Any
 
+    from tidemill.sdk.checkpoint import checkpoint
+    from tidemill.sdk.context import Context, SoftTimeout, context
     from tidemill.sdk.eager import eager
     from tidemill.sdk.error import JobFailed, RemoteTraceback, SubmitError, TidemillError
     from tidemill.sdk.function import Job, job
     from tidemill.sdk.local import LocalServer, local
     from tidemill.sdk.profile import use
+    from tidemill.sdk.report import progress
     from tidemill.sdk.result import RemoteException
     from tidemill.sdk.run import MapRun, Run
 
 __all__ = [
+    "Context",
     "Job",
     "JobFailed",
     "LocalServer",
@@ -28,15 +32,20 @@ __all__ = [
     "RemoteException",
     "RemoteTraceback",
     "Run",
+    "SoftTimeout",
     "SubmitError",
     "TidemillError",
+    "checkpoint",
+    "context",
     "eager",
     "job",
     "local",
+    "progress",
     "use",
 ]
 
 _HOMES = {
+    "Context": "tidemill.sdk.context",
     "Job": "tidemill.sdk.function",
     "JobFailed": "tidemill.sdk.error",
     "LocalServer": "tidemill.sdk.local",
@@ -44,11 +53,15 @@ _HOMES = {
     "RemoteException": "tidemill.sdk.result",
     "RemoteTraceback": "tidemill.sdk.error",
     "Run": "tidemill.sdk.run",
+    "SoftTimeout": "tidemill.sdk.context",
     "SubmitError": "tidemill.sdk.error",
     "TidemillError": "tidemill.sdk.error",
+    "checkpoint": "tidemill.sdk.checkpoint",
+    "context": "tidemill.sdk.context",
     "eager": "tidemill.sdk.eager",
     "job": "tidemill.sdk.function",
     "local": "tidemill.sdk.local",
+    "progress": "tidemill.sdk.report",
     "use": "tidemill.sdk.profile",
 }
 

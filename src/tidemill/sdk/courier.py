@@ -18,10 +18,12 @@ import select
 import socket
 import threading
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
+from tidemill.sdk import bucket, client
 from tidemill.sdk.client import Connection
 from tidemill.sdk.signature import signed_headers
 
@@ -30,15 +32,16 @@ _ANSWER_S: Final = 30.0
 _WRITTEN: Final = b"."
 _THREADS: Final = 4
 _LOOK_S: Final = 1.0
+_HASTE_S: Final = 3.0
 
 
 class Courier:
     """The way to the courier of one bucket, from the process that forks and from its children."""
 
-    def __init__(self, connection: Connection, bucket: str) -> None:
-        """Starts it; call this in a process with one thread and no open connections."""
+    def __init__(self, connection: Connection, name: str) -> None:
+        """Starts that of the bucket `name`; in a process with one thread, no open connections."""
         s3 = connection.client("s3")
-        params = {"Bucket": bucket, "Key": "key"}
+        params = {"Bucket": name, "Key": "key"}
         url = urlsplit(s3.generate_presigned_url("put_object", Params=params))
         self.credentials = _frozen(connection)
         self._looked_s = time.monotonic()
@@ -78,6 +81,47 @@ class Courier:
                 return ours.recv(1) == _WRITTEN
             except OSError:
                 return False
+
+
+couriers: Final[dict[str, Courier]] = {}
+"""Those that this process, or the one that it was forked from, has started; by bucket."""
+
+
+def put(url: str, body: bytes) -> None:
+    """Write one object from inside a job: by courier where there is one, else by boto3."""
+    if not _carried(url, body):
+        bucket.put(client.current(), url, body)
+
+
+def put_once(url: str, body: bytes) -> bool:
+    """Write an object that is not worth waiting for: tried once, and whether it was written."""
+    name, key = bucket.split(url)
+    try:
+        if _carried(url, body):
+            return True
+        _hasty(client.current()).put_object(Bucket=name, Key=key, Body=body)
+    except Exception:  # noqa: BLE001 - a network and its credentials may fail in any way
+        return False
+    return True
+
+
+def _carried(url: str, body: bytes) -> bool:
+    name, key = bucket.split(url)
+    courier = couriers.get(name)
+    return courier is not None and courier.put(key, body)
+
+
+@lru_cache(maxsize=4)
+def _hasty(connection: Connection) -> Any:
+    """A client of S3 that gives up soon."""
+    from botocore.config import Config
+
+    s3 = connection.client("s3")
+    hasty = Config(
+        retries={"total_max_attempts": 1}, connect_timeout=_HASTE_S, read_timeout=_HASTE_S
+    )
+    config = s3.meta.config.merge(hasty)
+    return connection.session.client("s3", endpoint_url=s3.meta.endpoint_url, config=config)
 
 
 def _frozen(connection: Connection) -> Any:

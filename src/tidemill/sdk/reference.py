@@ -132,6 +132,17 @@ def is_main(name: str) -> bool:
     return spec is not None and spec.name == name
 
 
+def as_script(text: str) -> str:
+    """A traceback with the names of a script's own classes as they are when it is run as one."""
+    return text.replace(f"{SCRIPT_MODULE}.", "")
+
+
+def class_name(kind: type) -> str:
+    """A class's name with its module, which for a script is `__main__`."""
+    module = "__main__" if kind.__module__ == SCRIPT_MODULE else kind.__module__
+    return f"{module}.{kind.__qualname__}"
+
+
 def _get(module: ModuleType, name: str) -> object:
     found: object = module
     for part in name.split("."):

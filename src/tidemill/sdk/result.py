@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from tidemill.sdk import bucket, codec
+from tidemill.sdk import bucket, codec, reference
 from tidemill.sdk.client import Connection
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.error import RemoteTraceback, TidemillError
@@ -78,9 +78,9 @@ def of_exception(error: BaseException, item: int | None) -> Encoded:
     import traceback
 
     content = {
-        "type": f"{type(error).__module__}.{type(error).__qualname__}",
+        "type": reference.class_name(type(error)),
         "message": str(error),
-        "traceback": "".join(traceback.format_exception(error)).rstrip(),
+        "traceback": reference.as_script("".join(traceback.format_exception(error))).rstrip(),
         "item": item,
         "pickle": base64.b64encode(codec.dump_exception(error)).decode("ascii"),
     }

@@ -10,6 +10,7 @@ import gc
 import importlib
 import io
 import os
+import signal
 import sys
 import sysconfig
 import traceback
@@ -19,15 +20,16 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
-from tidemill.sdk import bucket, client, codec, kept, payload, reference, result
+from tidemill.sdk import bucket, client, codec, context, courier, kept, payload, reference, result
 from tidemill.sdk.codec import Encoded
+from tidemill.sdk.context import Attempt, Interrupted, SoftTimeout
 from tidemill.sdk.courier import Courier
 from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import TidemillError
 from tidemill.sdk.function import Job
+from tidemill.sdk.retry import FAILED, INTERRUPTED
 from tidemill.sdk.run import flatten
-
-FAILED: Final = 1
+from tidemill.sdk.shape import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +73,9 @@ class _ItemFailed(Exception):
 
 
 _jobs: dict[str, Job[..., Any]] = {}
-_couriers: dict[str, Courier] = {}
+_WHEN_ASKED_FOR: Final = ("tidemill.sdk.checkpoint", "tidemill.sdk.report")
+"""What of the library a function may use, and its job should find imported."""
+_SOON_S: Final = 1e-6
 
 
 def prepare(name: str) -> list[str]:
@@ -80,7 +84,7 @@ def prepare(name: str) -> list[str]:
     Returns the files of the project that this imported: when one changes, so do its jobs. Raises
     what the import raises. Clients wait for `stage`: only attempts are given credentials.
     """
-    for module in ("boto3.session", "encodings.idna", "http.client"):
+    for module in ("boto3.session", "encodings.idna", "http.client", *_WHEN_ASKED_FOR):
         importlib.import_module(module)
     job = _job(name)
     _ = (job.parameters, job.result_shape, job.chunk_shape, job.item_shape)
@@ -97,14 +101,14 @@ def stage(argv: Sequence[str], environment: Mapping[str, str]) -> None:
     """
     try:
         task = Task.of(argv, environment)
-        courier = _couriers.get(bucket.split(task.results)[0])
+        found = courier.couriers.get(bucket.split(task.results)[0])
         is_inline = task.inputs.startswith(payload.INLINE)
         if not is_inline and not kept.is_staged(task.inputs, task.index):
             _stage_credentials(environment)
             _stage_inputs(task)
-        if courier is None or courier.is_due_for_a_look:
+        if found is None or found.is_due_for_a_look:
             _stage_credentials(environment)
-            _stage_courier(task, courier)
+            _stage_courier(task, found)
     except Exception:  # noqa: BLE001 - see above
         return
 
@@ -118,14 +122,14 @@ def _stage_inputs(task: Task) -> None:
         connection.client("s3").close()
 
 
-def _stage_courier(task: Task, courier: Courier | None) -> None:
+def _stage_courier(task: Task, found: Courier | None) -> None:
     connection = client.current()
-    if courier is not None and courier.is_good_for(connection):
+    if found is not None and found.is_good_for(connection):
         return
-    if courier is not None:
-        courier.close()
+    if found is not None:
+        found.close()
     name = bucket.split(task.results)[0]
-    _couriers[name] = Courier(connection, name)
+    courier.couriers[name] = Courier(connection, name)
     _settle()
 
 
@@ -143,25 +147,33 @@ def _settle() -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Do the task; the exit code: 0, what the function gave `sys.exit`, or 1 for an exception."""
+    """Do the task; the exit code is 0, or what the function's `Retry` makes of its exception."""
     _print_by_lines()
     try:
         task = Task.of(argv, os.environ)
     except TidemillError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    code, outcome = _outcome(task)
-    _put(task, *result.name_and_body(task.index, task.attempt, outcome))
+    begun = Attempt(index=task.index, attempt=task.attempt, results_url=task.results)
+    context.begin(begun)
+    code, outcome = _outcome(task, begun)
+    if begun.at_end:
+        _finish(begun)
+    if outcome is not None:
+        key, body = result.name_and_body(task.index, task.attempt, outcome)
+        courier.put(task.results + key, body)
     sys.stdout.flush()
     sys.stderr.flush()
     return code
 
 
-def _put(task: Task, key: str, body: bytes) -> None:
-    name, prefix = bucket.split(task.results)
-    courier = _couriers.get(name)
-    if courier is None or not courier.put(prefix + key, body):
-        bucket.put(client.current(), task.results + key, body)
+def _finish(attempt: Attempt) -> None:
+    """Write what is left to write; that it can't be is no reason to fail."""
+    for end in attempt.at_end:
+        try:
+            end()
+        except Exception:  # noqa: BLE001 - likewise
+            traceback.print_exc()
 
 
 def _print_by_lines() -> None:
@@ -170,18 +182,22 @@ def _print_by_lines() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def _outcome(task: Task) -> tuple[int, Encoded]:
+def _outcome(task: Task, attempt: Attempt) -> tuple[int, Encoded | None]:
+    """The exit code, and what is told of it: nothing where the job only makes a pause."""
     try:
-        return 0, _do(task)
+        return 0, _do(task, attempt)
     except _ItemFailed as failed:
         error, place = failed.__cause__, failed.place
     except BaseException as raised:  # noqa: BLE001 - reported to whoever submitted it
         error, place = raised, None
     assert error is not None
+    if isinstance(error, Interrupted):
+        sys.stderr.write(f"{error}\n")
+        return INTERRUPTED, None
     error.__traceback__ = _user_part(error)
-    traceback.print_exception(error)
-    given = error.code if isinstance(error, SystemExit) else None
-    code = given if isinstance(given, int) and 0 < given < 256 else FAILED
+    sys.stderr.write(reference.as_script("".join(traceback.format_exception(error))))
+    job = _jobs.get(task.reference)
+    code = FAILED if job is None else job.needs.retry.exit_code(error)
     return code, result.of_exception(error, place)
 
 
@@ -193,30 +209,56 @@ def _user_part(error: BaseException) -> Any:
     return trace or error.__traceback__
 
 
-def _do(task: Task) -> Encoded:
+def _do(task: Task, attempt: Attempt) -> Encoded:
     job = _job(task.reference)
+    limit_s = job.needs.soft_timeout_s
+    if limit_s is None:
+        value, shape = _called(job, task, attempt)
+    else:
+        _warn_after(limit_s)
+        try:
+            value, shape = _called(job, task, attempt)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    return job.encode_result(value, shape)
+
+
+def _called(job: Job[..., Any], task: Task, attempt: Attempt) -> tuple[Any, Shape]:
+    """What the function made of its inputs, and how that is encoded."""
     if task.inputs.startswith(payload.INLINE):
         data = task.inputs.removeprefix(payload.INLINE).encode("ascii")
     elif task.inputs.endswith("/call"):
         data = kept.call(client.current(), task.inputs)
     else:
         items = kept.items(client.current(), task.inputs, task.index, job.item_shape)
-        return _do_chunk(job, items)
+        return _call_chunk(job, items, attempt), job.chunk_shape
     content = payload.read_map(data)
     if content is not None:
-        return _do_chunk(job, _receive_chunk(content, task.index))
+        items = _receive_chunk(content, task.index)
+        return _call_chunk(job, items, attempt), job.chunk_shape
     args, kwargs = payload.unpack(job.parameters, data, _receive)
-    return job.encode_result(job.function(*args, **kwargs), job.result_shape)
+    return job.function(*args, **kwargs), job.result_shape
 
 
-def _do_chunk(job: Job[..., Any], items: Sequence[Any]) -> Encoded:
+def _call_chunk(job: Job[..., Any], items: Sequence[Any], attempt: Attempt) -> list[Any]:
     values = []
     for place, item in enumerate(items):
+        attempt.place = place
         try:
             values.append(job.function(item))
         except BaseException as error:
             raise _ItemFailed(place) from error
-    return job.encode_result(values, job.chunk_shape)
+    return values
+
+
+def _warn_after(limit_s: float) -> None:
+    """Raise `SoftTimeout` in this thread once the attempt is as old as that."""
+
+    def warn(*_: object) -> None:
+        raise SoftTimeout(f"The soft time limit of {limit_s:g} s has passed.")
+
+    signal.signal(signal.SIGALRM, warn)
+    signal.setitimer(signal.ITIMER_REAL, max(limit_s - context.age_s(), _SOON_S))
 
 
 def _job(name: str) -> Job[..., Any]:

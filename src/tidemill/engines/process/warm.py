@@ -34,10 +34,11 @@ CHECK_SHARE: Final = 0.05
 """What part of the time looking for changed files may take."""
 PACKET_BYTES_MAX: Final = 60_000
 PACKET_RUNS_MAX: Final = 64
-_PER_ATTEMPT: Final = ("AWS_BATCH_", "AWS_CONTAINER_", "TIDEMILL_ATTEMPT")
+_PER_JOB: Final = ("TIDEMILL_TENANT", "TIDEMILL_TIMEOUT_S")
+_PER_ATTEMPT: Final = ("AWS_BATCH_", "AWS_CONTAINER_", "TIDEMILL_ATTEMPT", *_PER_JOB)
 # A module may make AWS clients when it is imported: they need the first attempt's credentials then,
 # and those of the attempt that they are used in when they renew them.
-_NOT_WHILE_WARMING: Final = ("AWS_BATCH_", "TIDEMILL_ATTEMPT")
+_NOT_WHILE_WARMING: Final = ("AWS_BATCH_", "TIDEMILL_ATTEMPT", *_PER_JOB)
 
 Key = tuple[str, str | None, str, frozenset[tuple[str, str]]]
 
