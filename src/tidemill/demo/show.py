@@ -7,7 +7,7 @@ import os
 import shlex
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -126,11 +126,15 @@ def _watch(console: Console, pages: tm.MapRun[Page], published: tm.Run[list[Page
         def seen(sight: Sight) -> None:
             bar.update(task, completed=sight.ended)
 
-        rendered = watch.until_end(client.current(), pages.id, None, seen)
+        rendered = watch.until_end(client.current(), _look(pages), None, seen)
         if rendered.status != "SUCCEEDED":
             return rendered
         bar.update(task, description="Joining the pages to a site")
-        return watch.until_end(client.current(), published.id, None)
+        return watch.until_end(client.current(), _look(published), None)
+
+
+def _look(run: tm.Run[Any] | tm.MapRun[Any]) -> Callable[[], Sight]:
+    return lambda: watch.look(client.current(), run.id)
 
 
 def _report(

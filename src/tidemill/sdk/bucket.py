@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from tidemill.sdk import expiry
 from tidemill.sdk.client import Connection
 
 READERS = 8
@@ -22,11 +23,15 @@ def split(url: str) -> tuple[str, str]:
     return bucket, key
 
 
-def new_run_url(connection: Connection, bucket: str | None) -> str:
-    """Where all that belongs to one new run will lie; sorts by time."""
-    name = bucket or f"tidemill-{connection.account}-{connection.region}"
+def name_of(connection: Connection, bucket: str | None) -> str:
+    """The bucket's name: as given, or the one of this account and region."""
+    return bucket or f"tidemill-{connection.account}-{connection.region}"
+
+
+def new_run_url(name: str, keep_days: int | None) -> str:
+    """Where all that belongs to one new run will lie; sorts by time within its days of keeping."""
     moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    return f"s3://{name}/runs/{moment}-{os.urandom(6).hex()}/"
+    return f"s3://{name}/{expiry.prefix(keep_days)}{moment}-{os.urandom(6).hex()}/"
 
 
 def put(connection: Connection, url: str, body: bytes) -> None:
@@ -42,11 +47,47 @@ def put(connection: Connection, url: str, body: bytes) -> None:
         s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
+def put_new(connection: Connection, url: str, body: bytes) -> bool:
+    """Write one object where there is none; False, and nothing is written, where there is one."""
+    return _put_if(connection, url, body, {"IfNoneMatch": "*"})
+
+
+def replace(connection: Connection, url: str, body: bytes, tag: str) -> bool:
+    """Write an object anew if it still is the one with this ETag; False if it is another."""
+    return _put_if(connection, url, body, {"IfMatch": tag})
+
+
+def _put_if(connection: Connection, url: str, body: bytes, condition: dict[str, str]) -> bool:
+    s3 = connection.client("s3")
+    bucket, key = split(url)
+    try:
+        s3.put_object(Bucket=bucket, Key=key, Body=body, **condition)
+    except s3.exceptions.ClientError as error:
+        match error.response["Error"]["Code"]:
+            case "PreconditionFailed" | "ConditionalRequestConflict":
+                return False
+            case "NoSuchBucket":
+                _make(s3, bucket)
+                return _put_if(connection, url, body, condition)
+            case "NoSuchKey" if "IfMatch" in condition:
+                return False
+        raise
+    return True
+
+
 def _make(s3: Any, bucket: str) -> None:
     region = s3.meta.region_name
     place = {"CreateBucketConfiguration": {"LocationConstraint": region}}
     with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):  # another was first
         s3.create_bucket(Bucket=bucket, **({} if region == "us-east-1" else place))
+        expiry.keep(s3, bucket, expiry.DEFAULT_DAYS)
+
+
+def get_tagged(connection: Connection, url: str) -> tuple[bytes, str]:
+    """An object's bytes and its ETag; raises boto3's `NoSuchKey`."""
+    bucket, key = split(url)
+    answer = connection.client("s3").get_object(Bucket=bucket, Key=key)
+    return answer["Body"].read(), answer["ETag"]
 
 
 def get(connection: Connection, url: str, span: tuple[int, int] | None = None) -> bytes:

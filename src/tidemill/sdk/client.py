@@ -36,6 +36,12 @@ class Connection:
         self._lock = threading.RLock()
         self.definitions: dict[str, tuple[dict[str, Any], str]] = {}
         """Job definitions known to be registered: as wanted, and the ARN; by name."""
+        self.consumables: dict[str, int] = {}
+        """Consumable resources known to be there, and how much of each."""
+        self.kept: set[tuple[str, int]] = set()
+        """Buckets known to remove what is kept so many days."""
+        self.array_max: int | None = None
+        """How many children an array may have, once a refusal has said so."""
 
     @property
     def session(self) -> Any:

@@ -7,8 +7,9 @@ import threading
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tidemill.sdk import project
+from tidemill.sdk import expiry, project
 from tidemill.sdk.client import Connection
+from tidemill.sdk.concurrency import Concurrency
 from tidemill.sdk.error import SubmitError
 from tidemill.sdk.project import Project
 from tidemill.sdk.retry import Retry
@@ -17,6 +18,7 @@ WORKER: Final = "tidemill.sdk.worker"
 INPUTS: Final = "inputs"
 RESULTS: Final = "results"
 _NAME_MAX: Final = 128
+_ONCE: Final = Retry()
 _lock = threading.Lock()
 
 
@@ -29,7 +31,7 @@ class Needs:
     timeout_s: int | None = None
     soft_timeout_s: int | None = None
     queue: str | None = None
-    retry: Retry = Retry()
+    retry: Retry = _ONCE
     concurrency: Concurrency | None = None
     keep_days: int | None = expiry.DEFAULT_DAYS
     """How long what lies of it in S3 is kept; None is for ever."""

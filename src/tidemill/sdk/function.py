@@ -15,6 +15,7 @@ from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import SubmitError
 from tidemill.sdk.payload import Parameters, Upstream
 from tidemill.sdk.reference import reference_of, refuse_while_importing
+from tidemill.sdk.retry import retry_of
 from tidemill.sdk.run import MapRun, Run
 from tidemill.sdk.shape import Shape, hints_of, shape_of
 from tidemill.sdk.submission import Submitter
@@ -196,7 +197,7 @@ def job(
     needs = Needs(
         vcpus=quantity.vcpus_text(vcpus),
         memory_mib=quantity.memory_mib(memory),
-        attempts=attempts,
+        retry=retry_of(attempts),
         timeout_s=None if timeout is None else quantity.timeout_s(timeout),
         queue=queue,
     )

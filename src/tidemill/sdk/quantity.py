@@ -29,16 +29,16 @@ def memory_mib(amount: int | str) -> int:
     return math.ceil(value)
 
 
-def timeout_s(amount: float | str | timedelta) -> int:
+def timeout_s(amount: float | str | timedelta, name: str = "timeout") -> int:
     """Whole seconds, rounded up: a number is seconds already, as on AWS."""
     if isinstance(amount, timedelta):
         value = amount.total_seconds()
     elif isinstance(amount, str):
-        value = _parse(amount, _TIME_S, "timeout", '"90s", "15m" or "2h"')
+        value = _parse(amount, _TIME_S, name, '"90s", "15m" or "2h"')
     else:
         value = float(amount)
     if value <= 0:
-        raise ValueError(f"timeout={amount!r} must be more than 0 seconds.")
+        raise ValueError(f"{name}={amount!r} must be more than 0 seconds.")
     return math.ceil(value)
 
 

@@ -67,9 +67,9 @@ class _Handle(Generic[R]):
     def _wait(self, timeout_s: float | None, progress: bool) -> Sight:
         if progress:
             with Bar(self._reference.rpartition(":")[2]) as bar:
-                sight = watch.until_end(self._connection, self.id, timeout_s, bar.see)
+                sight = watch.until_end(self._connection, self._look, timeout_s, bar.see)
         else:
-            sight = watch.until_end(self._connection, self.id, timeout_s)
+            sight = watch.until_end(self._connection, self._look, timeout_s)
         if not sight.has_ended:
             told = f": {sight.why}" if sight.why else ""
             raise TimeoutError(

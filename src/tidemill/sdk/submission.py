@@ -56,7 +56,8 @@ class Submitter:
         return self._submit(self._new_run(), inputs, size, [dependency])
 
     def _new_run(self) -> str:
-        return bucket.new_run_url(self.connection, self._project.bucket)
+        name = bucket.name_of(self.connection, self._project.bucket)
+        return bucket.new_run_url(name, self._needs.keep_days)
 
     def _submit(
         self, run: str, inputs: str, size: int, depends_on: list[dict[str, str]]

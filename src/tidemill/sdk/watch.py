@@ -1,9 +1,9 @@
-"""Watching a job from outside: what DescribeJobs says, asked as seldom as it can be."""
+"""Watching jobs from outside: what DescribeJobs says, asked as seldom as it can be."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +11,12 @@ from tidemill.sdk.client import Connection, patience
 from tidemill.sdk.error import TidemillError
 
 ENDED: Final = frozenset({"SUCCEEDED", "FAILED"})
+ORDER: Final = (
+    *("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING"),
+    *("SUCCEEDED", "FAILED"),
+)
+"""AWS's states, as a job passes through them."""
+_ASKED_MAX: Final = 100
 _PAUSE_MIN_S: Final = 0.004
 _PAUSE_MAX_S: Final = 1.0
 _PAUSE_SHARE: Final = 0.1  # of the time waited so far, so that a short job is not waited for long
@@ -37,13 +43,31 @@ class Sight:
 
 
 def look(connection: Connection, job_id: str) -> Sight:
-    """The job now."""
-    jobs = connection.client("batch").describe_jobs(jobs=[job_id])["jobs"]
-    if not jobs:
+    """The job now; `TidemillError` when the service does not know it."""
+    (sight,) = look_at(connection, [job_id])
+    return sight
+
+
+def look_at(connection: Connection, job_ids: Sequence[str]) -> list[Sight]:
+    """The jobs now, in the order of their ids; `TidemillError` names one that is not known."""
+    batch = connection.client("batch")
+    found: dict[str, Sight] = {}
+    for start in range(0, len(job_ids), _ASKED_MAX):
+        for detail in batch.describe_jobs(jobs=job_ids[start : start + _ASKED_MAX])["jobs"]:
+            found[detail["jobId"]] = _sight(detail)
+    missing = next((job_id for job_id in job_ids if job_id not in found), None)
+    if missing is not None:
         raise TidemillError(
-            f"There is no job {job_id}; finished ones are removed after the days of --keep."
+            f"There is no job {missing}; finished ones are removed after the days of --keep."
         )
-    return _sight(jobs[0])
+    return [found[job_id] for job_id in job_ids]
+
+
+def children(connection: Connection, job_id: str, status: str) -> Iterator[dict[str, Any]]:
+    """An array's children in one state, as ListJobs gives them: with reason and exit code."""
+    pages = connection.client("batch").get_paginator("list_jobs")
+    for page in pages.paginate(arrayJobId=job_id, jobStatus=status):
+        yield from page["jobSummaryList"]
 
 
 def _sight(detail: dict[str, Any]) -> Sight:
@@ -66,16 +90,16 @@ def _sight(detail: dict[str, Any]) -> Sight:
 
 def until_end(
     connection: Connection,
-    job_id: str,
+    look: Callable[[], Sight],
     timeout_s: float | None,
     seen: Callable[[Sight], None] | None = None,
 ) -> Sight:
-    """Wait until the job has ended; the last sight of it also when `timeout_s` passes first.
+    """Wait until what `look` sees has ended; the last sight also when `timeout_s` passes first.
 
     `seen` is told each time.
     """
     start_s = time.monotonic()
-    shortest_s, longest_s = _pauses(connection)
+    shortest_s, longest_s = pauses_s(connection)
     while True:
         asked_s = time.monotonic()
         waited_s = asked_s - start_s
@@ -84,7 +108,7 @@ def until_end(
         if timeout_s is not None:
             patience_s = min(patience_s, max(0.0, timeout_s - waited_s))
         with patience(patience_s):
-            sight = look(connection, job_id)
+            sight = look()
         if seen is not None:
             seen(sight)
         answered_s = time.monotonic()
@@ -95,5 +119,19 @@ def until_end(
             time.sleep(pause_s if timeout_s is None else min(pause_s, timeout_s - waited_s))
 
 
-def _pauses(connection: Connection) -> tuple[float, float]:
+def pauses_s(connection: Connection) -> tuple[float, float]:
+    """The shortest and the longest pause between two looks."""
     return _PAUSE_ON_AWS_S if connection.is_aws else (_PAUSE_MIN_S, _PAUSE_MAX_S)
+
+
+class Pace:
+    """Pauses between looks that grow with the time waited, up to the longest."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._shortest_s, self._longest_s = pauses_s(connection)
+        self._start_s = time.monotonic()
+
+    def pause_s(self) -> float:
+        """How long to wait now before the next look."""
+        waited_s = time.monotonic() - self._start_s
+        return min(max(self._shortest_s, waited_s * _PAUSE_SHARE), self._longest_s)
