@@ -56,7 +56,7 @@ def dockerfile(layout: Layout) -> str:
         [
             "ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1"
             + (f" PYTHONPATH={FOLDER}/src" if layout.source else ""),
-            f"RUN useradd --create-home --uid 10001 tidemill && mkdir {FOLDER}",
+            f"RUN useradd --create-home --uid 10001 tidemill && install -d -o tidemill {FOLDER}",
             f"WORKDIR {FOLDER}",
         ],
         ["# Changes seldom, so these layers are kept from build to build.", *_tidemill(layout)],
