@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
-from importlib import resources
+from pathlib import Path
 
 from tidemill.platform.store import Migration
 
@@ -15,7 +16,7 @@ def statements(package: str, file: str) -> dict[str, str]:
 
     A statement begins after a line `-- name: insert_job` and ends at the next such line.
     """
-    parts = _NAME.split(resources.files(package).joinpath(file).read_text("utf-8"))
+    parts = _NAME.split((_folder(package) / file).read_text("utf-8"))
     return {
         name: body.strip().rstrip(";") for name, body in zip(parts[1::2], parts[2::2], strict=True)
     }
@@ -23,7 +24,7 @@ def statements(package: str, file: str) -> dict[str, str]:
 
 def migrations(package: str, component: str) -> list[Migration]:
     """The migrations in `package`: files `0001_sqlite.sql` and `0001_postgres.sql`, and so on."""
-    folder = resources.files(package)
+    folder = _folder(package)
     numbers = sorted(
         int(entry.name.split("_")[0])
         for entry in folder.iterdir()
@@ -39,3 +40,10 @@ def migrations(package: str, component: str) -> list[Migration]:
         )
         for number in numbers
     ]
+
+
+def _folder(package: str) -> Path:
+    """Where the package lies. `importlib.resources` would ask the same, and cost the start more."""
+    spec = importlib.util.find_spec(package)
+    assert spec is not None and spec.submodule_search_locations, f"{package} is no package"
+    return Path(spec.submodule_search_locations[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import shutil
 import time
 from collections.abc import Mapping
@@ -17,8 +16,10 @@ def health(config: ServerConfig, engines: Mapping[str, Engine]) -> dict[str, Any
 
     An engine that doesn't say so (`is_connected`) is taken for one that can.
     """
+    from importlib.metadata import version
+
     return {
-        "version": importlib.metadata.version("tidemill"),
+        "version": version("tidemill"),
         "timeMs": time.time_ns() // 1_000_000,
         "limits": config.limits,
         "freeBytes": shutil.disk_usage(config.data).free,
