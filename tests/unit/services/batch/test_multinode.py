@@ -9,6 +9,7 @@ from batch_world import World
 
 from tidemill.services.batch.command import NodeGroup, Nodes, RetryStrategy
 from tidemill.services.batch.effect import StartAttempt
+from tidemill.services.batch.extension import Backoff, Extension
 from tidemill.services.batch.launch import batch_variables
 from tidemill.services.batch.request import Request
 
@@ -128,3 +129,21 @@ def test_main_node_that_never_starts_ends_the_job(world: World) -> None:
     world.exited(f"{job}#0", None, reason="CannotStartContainerError: no")
     assert world.state(job) == "FAILED"
     assert world.reason(job) == "Task failed to start"
+
+
+def test_it_waits_pauses_and_is_interrupted_as_a_whole(world: World) -> None:
+    asked = Extension(delay_ms=1_000, backoff=Backoff(2_000, 2_000), interrupted=75)
+    job = submit(world, count=2, retry=RetryStrategy(2), extension=asked)
+    assert world.state(job) == "PENDING" and not world.take_starts()
+    world.pass_time(1)
+    for attempt, code in ((1, 75), (2, 1)):
+        assert world.state(job) == "STARTING"
+        world.started(f"{job}#0", attempt)
+        world.exited(f"{job}#0", code, attempt)
+        world.exited(f"{job}#1", 137, attempt)
+    assert world.state(job) == "RUNNABLE"
+    reason = str(world.core.status_reason(job, world.now))
+    assert "before attempt 2 of 2" in reason
+    world.restart()
+    world.pass_time(2)
+    assert world.state(job) == "STARTING"
