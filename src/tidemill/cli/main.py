@@ -29,6 +29,7 @@ SECTIONS: Final = {
         "logs": ("tidemill.cli.logs", "Print what a job prints."),
         "queues": ("tidemill.cli.queues", "List the queues: what runs, what waits, since when."),
         "tenants": ("tidemill.cli.queues", "List the tenants that share queues, and their use."),
+        "top": ("tidemill.cli.top", "Watch queues, jobs, rates and tenants on a live screen."),
         "wait": ("tidemill.cli.wait", "Wait until jobs have ended; exit as they did."),
     },
     "Change how it goes": {
