@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tidemill.sdk import bucket, bundle, codec
 from tidemill.sdk.client import Connection
+from tidemill.sdk.codec import Encoded
 from tidemill.sdk.shape import Shape
 
 KEPT_BYTES: Final = 64 << 20
@@ -67,11 +68,16 @@ def items(connection: Connection, url: str, index: int, shape: Shape) -> Any:
     """The items of a map's child."""
     if is_staged(url, index) and index in _decoded:
         return _decoded[index]
+    return codec.decode(chunk(connection, url, index), shape)
+
+
+def chunk(connection: Connection, url: str, index: int) -> Encoded:
+    """One part of a bundle, as it was encoded."""
     whole = _objects.get(url)
     if whole:
-        return codec.decode(bundle.chunk_of(whole, index), shape)
+        return bundle.chunk_of(whole, index)
     slot = bundle.read_slot(bucket.get(connection, url, bundle.slot_span(index)))
-    return codec.decode(bundle.read_chunk(bucket.get(connection, url, slot)), shape)
+    return bundle.read_chunk(bucket.get(connection, url, slot))
 
 
 def call(connection: Connection, url: str) -> bytes:

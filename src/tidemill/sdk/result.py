@@ -22,6 +22,8 @@ from tidemill.sdk.error import RemoteTraceback, TidemillError
 EXCEPTION: Final = "e"
 IN_NAME_BYTES: Final = 510  # 680 letters of base64: a key may have 1,024 bytes
 INDEX_DIGITS: Final = 8
+GENERATION: Final = 1000
+"""What a child done again adds to its attempts' numbers, so that they are the later ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +61,27 @@ def latest(names: Iterable[Name]) -> dict[int, Name]:
     return found
 
 
-def collect(connection: Connection, url: str, index: int | None = None) -> dict[int, Encoded]:
-    """All results under `url`, or child `index`'s alone, by the child's index."""
+def listed(connection: Connection, url: str, index: int | None = None) -> dict[int, Name]:
+    """The names of all results under `url`, or of child `index`'s alone, by the child's index."""
     narrowed = "" if index is None else f"{index:0{INDEX_DIGITS}d}."
-    listed = (parse(narrowed + text) for text in bucket.names(connection, url + narrowed))
-    found = latest(listed)
-    apart = [name for name in found.values() if name.data is None]
+    return latest(parse(narrowed + text) for text in bucket.names(connection, url + narrowed))
+
+
+def load(connection: Connection, url: str, names: Iterable[Name]) -> dict[int, Encoded]:
+    """The results that these objects under `url` hold, by the child's index and in its order."""
+    wanted = sorted(names, key=lambda name: name.index)
+    apart = [name for name in wanted if name.data is None]
     bodies = bucket.get_many(connection, [url + name.text for name in apart])
     read = {name.index: body for name, body in zip(apart, bodies, strict=True)}
     return {
-        place: Encoded(name.kind, read[place] if name.data is None else name.data)
-        for place, name in sorted(found.items())
+        name.index: Encoded(name.kind, read[name.index] if name.data is None else name.data)
+        for name in wanted
     }
+
+
+def collect(connection: Connection, url: str, index: int | None = None) -> dict[int, Encoded]:
+    """All results under `url`, or child `index`'s alone, by the child's index."""
+    return load(connection, url, listed(connection, url, index).values())
 
 
 def of_exception(error: BaseException, item: int | None) -> Encoded:

@@ -20,7 +20,18 @@ from pathlib import Path
 from types import FunctionType
 from typing import Any, Final
 
-from tidemill.sdk import bucket, client, codec, context, courier, kept, payload, reference, result
+from tidemill.sdk import (
+    bucket,
+    client,
+    codec,
+    context,
+    courier,
+    index_set,
+    kept,
+    payload,
+    reference,
+    result,
+)
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.context import Attempt, Interrupted, SoftTimeout
 from tidemill.sdk.courier import Courier
@@ -37,7 +48,8 @@ class Task:
     """What this process is to do, from its arguments and its environment.
 
     A map that is more than one array has its children counted on: `…/results/#5000` is where the
-    children of one go whose first is the map's child 5,000.
+    children of one go whose first is the map's child 5,000. What is done again names its children,
+    and the how many-eth time it is: `…/results/#3,17,99-120@1`.
     """
 
     reference: str
@@ -45,6 +57,7 @@ class Task:
     results: str
     index: int
     attempt: int
+    generation: int = 0
 
     @classmethod
     def of(cls, argv: Sequence[str], environment: Mapping[str, str]) -> Task:
@@ -54,13 +67,16 @@ class Task:
                 "tidemill.sdk.worker takes a function, its inputs and where its results go; "
                 "jobs are submitted with .submit() or .map() of a function."
             )
-        results, _, first = argv[2].partition("#")
+        results, _, children = argv[2].partition("#")
+        named, _, generation = children.partition("@")
+        place = int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0"))
         return cls(
             reference=argv[0],
             inputs=argv[1],
             results=results,
-            index=int(first or 0) + int(environment.get("AWS_BATCH_JOB_ARRAY_INDEX", "0")),
+            index=index_set.parse(named)[place] if generation else int(named or 0) + place,
             attempt=int(environment.get("AWS_BATCH_JOB_ATTEMPT", "1")),
+            generation=int(generation or 0),
         )
 
 
@@ -160,7 +176,8 @@ def main(argv: Sequence[str]) -> int:
     if begun.at_end:
         _finish(begun)
     if outcome is not None:
-        key, body = result.name_and_body(task.index, task.attempt, outcome)
+        attempt = result.GENERATION * task.generation + task.attempt
+        key, body = result.name_and_body(task.index, attempt, outcome)
         courier.put(task.results + key, body)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -229,6 +246,10 @@ def _called(job: Job[..., Any], task: Task, attempt: Attempt) -> tuple[Any, Shap
         data = task.inputs.removeprefix(payload.INLINE).encode("ascii")
     elif task.inputs.endswith("/call"):
         data = kept.call(client.current(), task.inputs)
+    elif task.inputs.endswith("/calls"):
+        data = kept.chunk(client.current(), task.inputs, task.index).data
+        args, kwargs = payload.unpack(job.parameters, data, _receive)
+        return [job.function(*args, **kwargs)], job.chunk_shape
     else:
         items = kept.items(client.current(), task.inputs, task.index, job.item_shape)
         return _call_chunk(job, items, attempt), job.chunk_shape
@@ -290,7 +311,8 @@ def _receive(upstream: dict[str, Any]) -> Any:
         return flatten(found, children, job.chunk_shape, upstream["of"])
     shape = job.chunk_shape if upstream["is_chunk"] else job.result_shape
     found = result.collect(connection, url, upstream["index"])
-    return codec.decode(found[upstream["index"]], shape)
+    value = codec.decode(found[upstream["index"]], shape)
+    return value[upstream["item"]] if "item" in upstream else value
 
 
 def _receive_chunk(upstream: dict[str, Any], index: int) -> Any:

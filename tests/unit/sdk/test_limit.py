@@ -8,6 +8,7 @@ from tidemill.sdk import limit
 from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import SubmitError
 from tidemill.sdk.project import Project
+from tidemill.sdk.retry import Retry
 
 FARGATE = Project(platform="FARGATE")
 
@@ -16,7 +17,7 @@ FARGATE = Project(platform="FARGATE")
     ("needs", "place", "told"),
     [
         (Needs(timeout_s=5), Project(), "timeout=5 s, and AWS takes no less than 60"),
-        (Needs(attempts=11), Project(), "attempts=11, and AWS takes at most 10"),
+        (Needs(retry=Retry(attempts=11)), Project(), "attempts=11, and AWS takes at most 10"),
         (Needs(vcpus="0.5"), Project(), "vcpus=0.5, and on EC2 AWS takes whole ones only"),
         (Needs(), FARGATE, r"memory=512 MiB beside 1 vCPU.*give it 2048 \(2048 to 8192 MiB"),
         (Needs(memory_mib=9000), FARGATE, "give it more vCPUs"),
