@@ -9,6 +9,7 @@ from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import SubmitError
 from tidemill.sdk.project import Project
 from tidemill.sdk.retry import Retry
+from tidemill.sdk.retry import Retry
 
 FARGATE = Project(platform="FARGATE")
 
@@ -32,7 +33,7 @@ def test_what_aws_refuses_is_refused_early(needs: Needs, place: Project, told: s
 @pytest.mark.parametrize(
     ("needs", "place"),
     [
-        (Needs(timeout_s=60, attempts=10), Project()),
+        (Needs(timeout_s=60, retry=Retry(attempts=10)), Project()),
         (Needs(vcpus="0.25"), FARGATE),
         (Needs(memory_mib=2048), FARGATE),
     ],
