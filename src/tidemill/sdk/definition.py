@@ -17,6 +17,7 @@ from tidemill.sdk.retry import Retry
 WORKER: Final = "tidemill.sdk.worker"
 INPUTS: Final = "inputs"
 RESULTS: Final = "results"
+_BY_CHOICE: Final = ("jobRoleArn", "executionRoleArn")
 _NAME_MAX: Final = 128
 _ONCE: Final = Retry()
 _lock = threading.Lock()
@@ -72,15 +73,16 @@ def definition_of(reference: str, needs: Needs, place: Project) -> dict[str, Any
         container["jobRoleArn"] = place.job_role
     if place.execution_role:
         container["executionRoleArn"] = place.execution_role
-    if place.public_ip:
-        container["networkConfiguration"] = {"assignPublicIp": "ENABLED"}
+    if place.platform == "FARGATE":
+        public = "ENABLED" if place.public_ip else "DISABLED"
+        container["networkConfiguration"] = {"assignPublicIp": public}
     wanted: dict[str, Any] = {
         "jobDefinitionName": name_of(reference),
         "type": "container",
         "containerProperties": container,
         "retryStrategy": needs.retry.strategy(),
     }
-    if place.platform != "EC2":
+    if place.image:
         wanted["platformCapabilities"] = [place.platform]
     if needs.timeout_s is not None:
         wanted["timeout"] = {"attemptDurationSeconds": needs.timeout_s}
@@ -118,8 +120,11 @@ def _find_or_register(batch: Any, wanted: dict[str, Any]) -> str:
 
 def _is_same(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether a registered definition is the wanted one; a service fills in defaults besides."""
-    same_timeout = bool(there.get("timeout")) == ("timeout" in wanted)
-    return same_timeout and _holds(there, wanted)
+    containers = there.get("containerProperties", {}), wanted["containerProperties"]
+    same_choice = bool(there.get("timeout")) == ("timeout" in wanted) and all(
+        bool(containers[0].get(name)) == (name in containers[1]) for name in _BY_CHOICE
+    )
+    return same_choice and _holds(there, wanted)
 
 
 def _holds(there: Any, wanted: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,8 +28,8 @@ class Submitter:
     def __init__(self, connection: Connection, reference: str, needs: Needs) -> None:
         self.connection = connection
         self._needs = needs
-        self.reference = reference
         self._project = definition.place_of_jobs(connection)
+        self.reference = self._project.reference(reference)
         if connection.is_aws:
             limit.check(reference.rpartition(":")[2], needs, self._project)
 
@@ -36,7 +37,8 @@ class Submitter:
         """One job for one call, packed by `payload`."""
         run = self._new_run()
         inputs = payload.INLINE + call.decode("ascii")
-        if len(call) > payload.INLINE_BYTES:
+        # AWS fails a job whose command and environment, as JSON, have more than 8,192 letters.
+        if len(json.dumps(inputs)) > payload.INLINE_BYTES:
             inputs = run + "call"
             bucket.put(self.connection, inputs, call)
         return self._submit(run, inputs, 1, [{"jobId": job_id} for job_id in depends_on])

@@ -77,3 +77,18 @@ def test_aws_is_told_from_a_server_of_ours() -> None:
     assert is_aws("https://batch.eu-west-1.amazonaws.com")
     assert not is_aws("http://127.0.0.1:5057")
     assert not is_aws("https://amazonaws.com.example.org")
+
+
+def test_a_definition_is_another_without_the_role_that_it_had() -> None:
+    batch = Batch()
+    for place in (Project(image="a", job_role="arn:role"), Project(image="a"), Project(image="a")):
+        definition.arn(Fake(batch), definition.definition_of("app:render", Needs(), place))
+    assert [each["revision"] for each in batch.registered] == [1, 2]
+
+
+def test_on_fargate_a_definition_says_so() -> None:
+    place = Project(image="a", platform="FARGATE", public_ip=True)
+    made = definition.definition_of("app:render", Needs(), place)
+    assert made["platformCapabilities"] == ["FARGATE"]
+    network = made["containerProperties"]["networkConfiguration"]
+    assert network == {"assignPublicIp": "ENABLED"}

@@ -44,6 +44,16 @@ def test_the_project_is_read_from_the_nearest_file_above(
     assert found.environment() == {}
 
 
+def test_a_script_is_found_in_an_image_where_the_project_lies(write: Write) -> None:
+    folder = write("").resolve()
+    inside = f"{folder}/jobs/night.py:run"
+    assert Project(image="a").reference(inside) == "jobs/night.py:run"
+    assert Project(image="a").reference("app:run") == "app:run"
+    assert Project().reference(inside) == inside
+    with pytest.raises(SubmitError, match=r"/elsewhere/night.py lies outside of the project"):
+        Project(image="a").reference("/elsewhere/night.py:run")
+
+
 def test_a_file_that_was_edited_is_read_again(write: Write) -> None:
     write('[tool.tidemill]\nqueue = "one"\n')
     assert project.current().queue == "one"
