@@ -10,16 +10,24 @@ from typing import Any
 import pytest
 from fake_engine import FakeEngine
 
-from tidemill.platform.clock import Now, RealClock
+from tidemill.platform.clock import Clock, Now, RealClock, VirtualClock
 from tidemill.platform.commit import Committer
+from tidemill.platform.engine import Exited
 from tidemill.platform.limit import LIFTED
 from tidemill.platform.postgres import PostgresStore
 from tidemill.platform.sqlite import SqliteStore
 from tidemill.platform.store import Store
 from tidemill.services.batch import store
-from tidemill.services.batch.command import CancelJob, Dependency, DependencyType, SubmitJob
+from tidemill.services.batch.command import (
+    CancelJob,
+    Dependency,
+    DependencyType,
+    RetryStrategy,
+    SubmitJob,
+)
 from tidemill.services.batch.environment import Offer
 from tidemill.services.batch.error import Refused
+from tidemill.services.batch.extension import Backoff, Extension
 from tidemill.services.batch.name import Names
 from tidemill.services.batch.progress import status_summary
 from tidemill.services.batch.request import Request
@@ -48,9 +56,10 @@ def submission(job_id: str, **members: Any) -> SubmitJob:
 class House:
     """One server's life on a data folder."""
 
-    def __init__(self, database: Store, engine: FakeEngine) -> None:
+    def __init__(self, database: Store, engine: FakeEngine, clock: Clock) -> None:
         self.engine = engine
         self.database = database
+        self.clock = clock
 
     async def __aenter__(self) -> House:
         await self.database.open(MIGRATIONS)
@@ -59,7 +68,7 @@ class House:
             limits=LIFTED,
             database=self.database,
             committer=Committer(self.database),
-            clock=RealClock(),
+            clock=self.clock,
             engines={"process": self.engine},
             offers={"process": Offer(cpu_milli=4000, memory_mib=65536)},
             attempt_environment=lambda attempt_id: {"AWS_REGION": "us-east-1", "TOKEN": attempt_id},
@@ -91,13 +100,16 @@ def new_store(request: pytest.FixtureRequest, tmp_path: Path) -> NewStore:
 
 
 def living(
-    new_store: NewStore, story: Callable[[House], Awaitable[None]], **engine: bool
+    new_store: NewStore,
+    story: Callable[[House], Awaitable[None]],
+    clock: Clock | None = None,
+    **engine: bool,
 ) -> FakeEngine:
     """Tell a story within one life of a server."""
     fake = FakeEngine(**engine)
 
     async def live() -> None:
-        async with asyncio.timeout(60), House(new_store(), fake) as house:
+        async with asyncio.timeout(60), House(new_store(), fake, clock or RealClock()) as house:
             await story(house)
 
     asyncio.run(live())
@@ -179,6 +191,40 @@ def test_restarted_server_asks_after_what_ran_and_starts_what_may_not_have(
     assert engine.recovered == ["a/1"]
     assert list(engine.started) == ["b/1"]
     assert [pool.name for pool in engine.pools] == ["local"]
+
+
+def test_delays_and_pauses_are_taken_up_where_they_were(new_store: NewStore) -> None:
+    clock = VirtualClock()
+    delayed = Extension(delay_ms=60_000)
+    pausing = Extension(backoff=Backoff(60_000, 60_000))
+
+    async def first(house: House) -> None:
+        await house.runtime.submit(submission("a", extension=delayed))
+        await house.runtime.submit(submission("b", extension=delayed, array_size=2))
+        retry = RetryStrategy(2)
+        await house.runtime.submit(submission("c", extension=pausing, retry=retry))
+        await house.engine.until(lambda: "c/1" in house.engine.started)
+        at_ms = clock.now().wall_ms
+        house.engine.observe(
+            Exited(attempt_id="c/1", at_ms=at_ms, exit_code=1, started_at_ms=at_ms)
+        )
+        assert await house.state("c") is State.RUNNABLE
+        assert list(house.engine.started) == ["c/1"]
+        clock.advance(20_000)
+
+    async def second(house: House) -> None:
+        assert await house.state("a") is State.PENDING
+        assert "31 s from now" in str(house.runtime.status_reason("a"))
+        assert "31 s from now" in str(house.runtime.status_reason("b:1"))
+        assert " s more before attempt 2 of 2" in str(house.runtime.status_reason("c"))
+        assert not house.engine.started
+        clock.advance(31_000)
+        await house.engine.until(lambda: len(house.engine.started) == 4)
+        assert set(house.engine.started) == {"a/1", "b:0/1", "b:1/1", "c/2"}
+
+    living(new_store, first, clock)
+    clock.advance(9_000)
+    living(new_store, second, clock)
 
 
 def test_job_without_a_program_fails_and_says_so(new_store: NewStore) -> None:
