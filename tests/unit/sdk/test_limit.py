@@ -9,7 +9,6 @@ from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import SubmitError
 from tidemill.sdk.project import Project
 from tidemill.sdk.retry import Retry
-from tidemill.sdk.retry import Retry
 
 FARGATE = Project(platform="FARGATE")
 
