@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tidemill.sdk.context import Context, SoftTimeout, context
     from tidemill.sdk.eager import eager
     from tidemill.sdk.error import JobFailed, RemoteTraceback, SubmitError, TidemillError
+    from tidemill.sdk.file import File
     from tidemill.sdk.function import Job, job
     from tidemill.sdk.local import LocalServer, local
     from tidemill.sdk.profile import use
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Context",
+    "File",
     "Job",
     "JobFailed",
     "LocalServer",
@@ -46,6 +48,7 @@ __all__ = [
 
 _HOMES = {
     "Context": "tidemill.sdk.context",
+    "File": "tidemill.sdk.file",
     "Job": "tidemill.sdk.function",
     "JobFailed": "tidemill.sdk.error",
     "LocalServer": "tidemill.sdk.local",

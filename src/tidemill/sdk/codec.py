@@ -13,7 +13,7 @@ import pickle
 from dataclasses import dataclass
 from typing import Any, Final
 
-from tidemill.sdk import reference
+from tidemill.sdk import parcel, reference
 from tidemill.sdk.shape import PLAIN, NotExact, Shape
 
 JSON: Final = "j"
@@ -34,7 +34,7 @@ def encode(value: Any, shape: Shape = PLAIN) -> Encoded:
     data = _exact_json(value, shape)
     if data is not None:
         return Encoded(JSON, data)
-    return Encoded(PICKLE, pickle.dumps(value, protocol=5))
+    return Encoded(PICKLE, _pickled(value))
 
 
 def decode(encoded: Encoded, shape: Shape = PLAIN) -> Any:
@@ -54,6 +54,21 @@ def _exact_json(value: Any, shape: Shape) -> bytes | None:
         # constructor does not take its own fields: pickle knows what to do with each.
         return None
     return text.encode("ascii")
+
+
+def _pickled(value: Any) -> bytes:
+    if parcel.outgoing() is None:
+        return pickle.dumps(value, protocol=5)
+    data = io.BytesIO()
+    _Pickler(data, protocol=5).dump(value)
+    return data.getvalue()
+
+
+class _Pickler(pickle.Pickler):
+    """Writes what a job returns, whose files go along."""
+
+    def reducer_override(self, value: Any) -> Any:
+        return parcel.reduce(value)
 
 
 class _Unpickler(pickle.Unpickler):

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import re
 import select
 import socket
 import threading
@@ -33,6 +34,7 @@ _WRITTEN: Final = b"."
 _THREADS: Final = 4
 _LOOK_S: Final = 1.0
 _HASTE_S: Final = 3.0
+_is_plain: Final = re.compile(r"[A-Za-z0-9._~/-]+").fullmatch
 
 
 class Courier:
@@ -68,7 +70,9 @@ class Courier:
         self._sending.close()
 
     def put(self, key: str, body: bytes) -> bool:
-        """Whether the object is written now."""
+        """Whether the object is written now; one with unusual letters in its key never is."""
+        if not _is_plain(key):
+            return False
         message = key.encode("ascii") + b"\n" + body
         if len(message) > MESSAGE_BYTES_MAX:
             return False
@@ -89,7 +93,7 @@ couriers: Final[dict[str, Courier]] = {}
 
 def put(url: str, body: bytes) -> None:
     """Write one object from inside a job: by courier where there is one, else by boto3."""
-    if not _carried(url, body):
+    if not carry(url, body):
         bucket.put(client.current(), url, body)
 
 
@@ -97,7 +101,7 @@ def put_once(url: str, body: bytes) -> bool:
     """Write an object that is not worth waiting for: tried once, and whether it was written."""
     name, key = bucket.split(url)
     try:
-        if _carried(url, body):
+        if carry(url, body):
             return True
         _hasty(client.current()).put_object(Bucket=name, Key=key, Body=body)
     except Exception:  # noqa: BLE001 - a network and its credentials may fail in any way
@@ -105,7 +109,8 @@ def put_once(url: str, body: bytes) -> bool:
     return True
 
 
-def _carried(url: str, body: bytes) -> bool:
+def carry(url: str, body: bytes) -> bool:
+    """Write one object by courier: whether there is one that could."""
     name, key = bucket.split(url)
     courier = couriers.get(name)
     return courier is not None and courier.put(key, body)

@@ -12,7 +12,11 @@ import types
 import typing
 from collections.abc import Callable
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
+
+from tidemill.sdk import parcel
+from tidemill.sdk.file import File
 
 _LEAVES = frozenset({str, int, float, bool, type(None)})
 
@@ -71,6 +75,8 @@ class _Sequence:
         return [self._item.dump(item) for item in value]
 
     def load(self, data: Any) -> Any:
+        if self._item is PATH and data and all(type(item) is dict for item in data):
+            return self._kind(parcel.arrive_all([item["url"] for item in data]))
         return self._kind(map(self._item.load, data))
 
 
@@ -145,6 +151,39 @@ class _Record:
         return self._kind(**{name: shape.load(data[name]) for name, shape in self.fields().items()})
 
 
+class _File:
+    """A `File`, as its URL."""
+
+    is_certain = True
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not File:
+            raise NotExact
+        return value.url
+
+    def load(self, data: Any) -> Any:
+        return File(data)
+
+
+class _Path:
+    """A `Path`: the name that it is, or where the file lies that was sent with a result."""
+
+    is_certain = True
+
+    def dump(self, value: Any) -> Any:
+        if type(value) is not _PATH_TYPE:
+            raise NotExact
+        outgoing = parcel.outgoing()
+        url = None if outgoing is None else outgoing.url_of(value)
+        return str(value) if url is None else {"url": url}
+
+    def load(self, data: Any) -> Any:
+        return parcel.arrive(data["url"]) if type(data) is dict else Path(data)
+
+
+_PATH_TYPE = type(Path())
+PATH = _Path()
+FILE = _File()
 PLAIN = Plain()
 
 
@@ -158,6 +197,10 @@ def shape_of(hint: Any) -> Shape:
 
 @lru_cache(maxsize=1024)
 def _compile(hint: Any) -> Shape:
+    if hint is Path or hint is _PATH_TYPE:
+        return PATH
+    if hint is File:
+        return FILE
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _Record(hint)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)

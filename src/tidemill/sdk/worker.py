@@ -28,6 +28,7 @@ from tidemill.sdk import (
     courier,
     index_set,
     kept,
+    parcel,
     payload,
     reference,
     result,
@@ -176,12 +177,16 @@ def main(argv: Sequence[str]) -> int:
     if begun.at_end:
         _finish(begun)
     if outcome is not None:
-        attempt = result.GENERATION * task.generation + task.attempt
-        key, body = result.name_and_body(task.index, attempt, outcome)
+        key, body = result.name_and_body(task.index, _number(task), outcome)
         courier.put(task.results + key, body)
     sys.stdout.flush()
     sys.stderr.flush()
     return code
+
+
+def _number(task: Task) -> int:
+    """Which attempt it is of all, also of those before it was done again."""
+    return result.GENERATION * task.generation + task.attempt
 
 
 def _finish(attempt: Attempt) -> None:
@@ -237,7 +242,10 @@ def _do(task: Task, attempt: Attempt) -> Encoded:
             value, shape = _called(job, task, attempt)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    return job.encode_result(value, shape)
+    with parcel.sending(f"{attempt.run_url}files/{task.index}.{_number(task)}/") as files:
+        encoded = job.encode_result(value, shape)
+        files.send()
+    return encoded
 
 
 def _called(job: Job[..., Any], task: Task, attempt: Attempt) -> tuple[Any, Shape]:
