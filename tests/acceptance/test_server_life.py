@@ -128,8 +128,10 @@ def test_a_backup_is_made_while_jobs_run(
     _fill(server)
     before = _everything(server)
     copy = tmp_path / "copy"
+    copy.mkdir(mode=0o755)
     done = run("backup", str(copy), "--json", environment=environment)
     assert json.loads(done.stdout)["files"] >= 4, done.stderr
+    assert not [path.name for path in copy.iterdir() if path.stat().st_mode & 0o077]
     assert "name a new folder" in sentence(run("backup", str(copy), environment=environment))
     inside = str(server.data / "copy")
     assert "data folder" in sentence(run("backup", inside, environment=environment))

@@ -177,6 +177,7 @@ def _copy(source: Path, target: Path) -> None:
         raise StoreError(f"{target} exists already: name a new file for the backup.")
     partial = target.with_name(target.name + ".partial")
     partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
     try:
         reader = _connect(source, apsw.SQLITE_OPEN_READONLY)
         copy = apsw.Connection(str(partial))

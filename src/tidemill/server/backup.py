@@ -78,7 +78,7 @@ def _copy_rest(data: Path, destination: Path, copied: Copied) -> None:
 def _copy_tree(source: Path, destination: Path, copied: Copied) -> None:
     for folder, _, names in os.walk(source):
         target = destination / Path(folder).relative_to(source)
-        target.mkdir(parents=True, exist_ok=True)
+        target.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in names:
             if not (target / name).exists():
                 _copy_file(Path(folder) / name, target / name, copied)
