@@ -185,22 +185,34 @@ def _says_something(pipe: IO[bytes]) -> bool:
 
 
 @contextlib.contextmanager
-def local(*arguments: str) -> Iterator[LocalServer]:
+def private(*arguments: str) -> Iterator[LocalServer]:
     """A private server for a `with` block; `arguments` are options of `tidemill serve`.
 
-    Inside the block the library uses it, in all threads of this process, and afterwards again
-    what it used before. At the end of the block, or of this process, all of it goes: the server,
-    its jobs, its folder (the folder stays when this process is killed).
+    At the end of the block all of it goes, server, jobs and folder; so it does when this process
+    is killed, and the block never ends.
     """
     folder = Path(tempfile.mkdtemp(prefix="tidemill-"))
-    server = LocalServer(folder / "data", arguments)
+    server = LocalServer(folder / "data", (*arguments, "--life-folder", str(folder)))
     try:
         server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def local(*arguments: str) -> Iterator[LocalServer]:
+    """A private server (see `private`) that the library uses inside the `with` block.
+
+    It does so in all threads and tasks of this process, and after the block uses again what it
+    used before. The environment stays as it is: other clients are given `server.environment()`.
+    """
+    with private(*arguments) as server:
         before = client.use(server.connection())
         try:
             yield server
         finally:
             client.use(before)
-            server.stop()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

@@ -1,12 +1,14 @@
 """`python -m tidemill.server`: what `tidemill serve` does, for programs that start a server.
 
 It takes the same options, but imports no parser of command lines, which would cost a tenth of
-the whole start; and with `--life-fd`, a pipe's reading end, the server ends with all its jobs
-once the other end is closed: when its program says so by that, and when its program has died.
+the whole start. With `--life-fd`, a pipe's reading end, the server ends with all its jobs when
+its program says a word there, and when its program has died and can say nothing: then it also
+removes `--life-folder`, which nobody else is left to do.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +38,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "--floor-mib": ("floor_mib", int),
     "--ready-fd": ("ready_fd", int),
     "--life-fd": ("life_fd", int),
+    "--life-folder": ("life_folder", _folder),
 }
 
 
@@ -46,16 +49,39 @@ def main(arguments: Sequence[str]) -> int:
     from tidemill.server.serve import run
 
     try:
-        config, descriptors = read(arguments)
-        run(config, **descriptors)
+        config, life = read(arguments)
+        try:
+            run(config, ready_fd=life.ready_fd, life_fd=life.fd)
+        finally:
+            life.tidy()
     except StartError as error:
         sys.stderr.write(f"Error: {error}\n")
         return 1
     return 0
 
 
-def read(arguments: Sequence[str]) -> tuple[ServerConfig, dict[str, int]]:
-    """The configuration that options say, and the descriptors; raises `StartError`."""
+class Life:
+    """How this server is tied to the program that started it."""
+
+    def __init__(self, ready_fd: int | None, fd: int | None, folder: Path | None) -> None:
+        self.ready_fd = ready_fd
+        self.fd = fd
+        self._folder = folder
+
+    def tidy(self) -> None:
+        """Remove the folder if the program is there no more."""
+        if self.fd is None or self._folder is None:
+            return
+        os.set_blocking(self.fd, False)
+        with contextlib.suppress(BlockingIOError):
+            if not os.read(self.fd, 1):
+                import shutil
+
+                shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def read(arguments: Sequence[str]) -> tuple[ServerConfig, Life]:
+    """What options say; raises `StartError`."""
     from tidemill.server.config import ServerConfig, StartError
 
     rest = iter(arguments)
@@ -70,10 +96,8 @@ def read(arguments: Sequence[str]) -> tuple[ServerConfig, dict[str, int]]:
             values[field] = made(text)
         except (KeyError, ValueError):
             raise StartError(f"{name} can't be {text!r}; see `tidemill serve --help`.") from None
-    descriptors: dict[str, int] = {
-        name: values.pop(name) for name in ("ready_fd", "life_fd") if name in values
-    }
-    return ServerConfig(**values), descriptors
+    life = Life(*(values.pop(name, None) for name in ("ready_fd", "life_fd", "life_folder")))
+    return ServerConfig(**values), life
 
 
 if __name__ == "__main__":
