@@ -124,7 +124,17 @@ def _is_same(there: dict[str, Any], wanted: dict[str, Any]) -> bool:
     same_choice = bool(there.get("timeout")) == ("timeout" in wanted) and all(
         bool(containers[0].get(name)) == (name in containers[1]) for name in _BY_CHOICE
     )
-    return same_choice and _holds(there, wanted)
+    return same_choice and _holds(_lowered(there), _lowered(wanted))
+
+
+def _lowered(definition: dict[str, Any]) -> dict[str, Any]:
+    """With the actions of its retry strategy in small letters, as AWS gives back `RETRY`."""
+    strategy = definition.get("retryStrategy", {})
+    conditions = [
+        {name: text.lower() if name == "action" else text for name, text in each.items()}
+        for each in strategy.get("evaluateOnExit", ())
+    ]
+    return definition | {"retryStrategy": strategy | {"evaluateOnExit": conditions}}
 
 
 def _holds(there: Any, wanted: Any) -> bool:

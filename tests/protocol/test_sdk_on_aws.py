@@ -1,0 +1,183 @@
+"""The library against another implementation of AWS's APIs: it makes the calls that AWS takes.
+
+moto runs no jobs and says SUCCEEDED of each at once, so the test does what each job would do: it
+calls the worker, in this process, with the arguments and the environment that AWS would give it.
+The same scenario runs on a server of ours, where jobs run by themselves.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import aws_call
+import pytest
+
+import tidemill as tm
+from tidemill.sdk import client, project, worker
+from tidemill.sdk.client import Connection
+
+LONG_S = 60.0
+IMAGE = f"{aws_call.ACCOUNT}.dkr.ecr.{aws_call.REGION}.amazonaws.com/team/app:1"
+PYPROJECT = f"""
+[tool.tidemill.profiles.aws]
+image = "{IMAGE}"
+job_role = "arn:aws:iam::{aws_call.ACCOUNT}:role/app"
+"""
+WORK = '''
+"""Jobs of a team that goes to AWS."""
+
+import tidemill as tm
+
+
+@tm.job(attempts=2, timeout="10m")
+def double(number: int) -> int:
+    print("doubling", number)
+    return 2 * number
+
+
+@tm.job
+def add(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@tm.job
+def size(data: bytes) -> bytes:
+    return data[::-1]
+
+
+@tm.job
+def fail(reason: str) -> None:
+    raise LookupError(reason)
+
+
+@tm.job(timeout=5)
+def hasty() -> None: ...
+'''
+
+Finish = Callable[[Any], None]
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
+    """The team's module, in a project of its own that is the current folder."""
+    folder, before = tmp_path_factory.mktemp("team"), Path.cwd()
+    (folder / "pyproject.toml").write_text(PYPROJECT)
+    (folder / "team_work.py").write_text(WORK)
+    os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    yield importlib.import_module("team_work")
+    sys.path.remove(str(folder))
+    os.chdir(before)
+
+
+class Aws:
+    """moto as AWS: a connection, what was called through it, and somebody who does its jobs."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.session = aws_call.session_on(url)
+        self.submitted, self.worked = aws_call.Record(), aws_call.Record()
+        self._record = aws_call.Switch(self.session, self.submitted)
+        self.connection = Connection(self.session)
+        self.look = aws_call.session_on(url).client("batch")
+        """For the test's own questions, which are not recorded."""
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job as DescribeJobs has it."""
+        [job] = self.look.describe_jobs(jobs=[job_id])["jobs"]
+        return dict(job)
+
+    def finish(self, run: Any) -> None:
+        """Do what the job, or each child, would do in its container."""
+        job = self.job(run.id)
+        size = job.get("arrayProperties", {}).get("size", 1)
+        command = job["container"]["command"]
+        given = {f"Ref::{name}": value for name, value in job["parameters"].items()}
+        argv = [given.get(word, word) for word in command[3:]]
+        assert command[:3] == ["python3", "-m", "tidemill.sdk.worker"]
+        with self._record.to(self.worked), pytest.MonkeyPatch.context() as patch:
+            patch.setenv("AWS_BATCH_JOB_ID", run.id)
+            for index in range(size):
+                patch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", str(index))
+                worker.main(argv)
+
+
+@pytest.fixture(scope="module")
+def aws(work: ModuleType) -> Iterator[Aws]:
+    """AWS, as far as moto goes, with a queue and a compute environment; the library uses it."""
+    with aws_call.moto() as url:
+        aws_call.furnish(Connection(aws_call.session_on(url)))
+        aws = Aws(url)
+        before, chosen = client.use(aws.connection), project.choose("aws")
+        yield aws
+        client.use(before)
+        project.choose(chosen)
+        aws.look.close()
+
+
+def scenario(work: ModuleType, finish: Finish) -> None:
+    """A bit of everything, with the results that it must have."""
+    one = work.double.submit(21)
+    finish(one)
+    assert one.result(timeout=LONG_S) == 42
+    assert one.status == "SUCCEEDED"
+    list(one.logs())
+    doubled = work.double.map(range(5), chunk=2)
+    finish(doubled)
+    again = work.double.map(doubled)
+    finish(again)
+    total = work.add.submit(again)
+    finish(total)
+    assert total.result(timeout=LONG_S) == 40
+    large = work.size.submit(bytes(range(250)) * 400)
+    finish(large)
+    assert large.result(timeout=LONG_S)[:2] == b"\xf9\xf8"
+    failed = work.fail.submit("nothing there")
+    finish(failed)
+    with pytest.raises(LookupError, match="nothing there"):
+        failed.result(timeout=LONG_S)
+    failed.cancel()
+
+
+def test_everything_works_beside_our_own_server(aws: Aws, work: ModuleType) -> None:
+    assert aws.connection.is_aws
+    scenario(work, aws.finish)
+
+
+def test_a_job_is_told_all_that_a_container_needs(aws: Aws, work: ModuleType) -> None:
+    job = aws.job(work.double.submit(1).id)
+    [definition] = aws.look.describe_job_definitions(jobDefinitions=[job["jobDefinition"]])[
+        "jobDefinitions"
+    ]
+    container = definition["containerProperties"]
+    assert container["image"] == IMAGE
+    assert container["jobRoleArn"].endswith(":role/app")
+    assert definition["platformCapabilities"] == ["EC2"]
+    assert definition["retryStrategy"]["attempts"] == 2
+    given = {pair["name"]: pair["value"] for pair in job["container"]["environment"]}
+    assert given["TIDEMILL_PROFILE"] == "aws"
+    assert given["AWS_DEFAULT_REGION"] == aws_call.REGION
+    assert "PYTHONPATH" not in given
+
+
+def test_a_definition_is_found_again_by_another_process(aws: Aws, work: ModuleType) -> None:
+    before = aws.job(work.double.submit(1).id)["jobDefinition"]
+    aws.connection.definitions.clear()
+    assert aws.job(work.double.submit(1).id)["jobDefinition"] == before
+
+
+def test_what_aws_would_refuse_is_refused_before_it_is_asked(aws: Aws, work: ModuleType) -> None:
+    with pytest.raises(tm.SubmitError, match="hasty has timeout=5 s"):
+        work.hasty.submit()
+    project.choose(None)
+    try:
+        with pytest.raises(tm.SubmitError, match="On AWS a job needs a container image"):
+            work.double.submit(1)
+    finally:
+        project.choose("aws")
