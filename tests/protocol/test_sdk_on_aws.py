@@ -19,6 +19,8 @@ import aws_call
 import pytest
 
 import tidemill as tm
+from tidemill.cli import examine
+from tidemill.cli.finding import Finding, State
 from tidemill.sdk import client, project, worker
 from tidemill.sdk.client import Connection
 
@@ -181,3 +183,42 @@ def test_what_aws_would_refuse_is_refused_before_it_is_asked(aws: Aws, work: Mod
             work.double.submit(1)
     finally:
         project.choose("aws")
+
+
+def found(*modules: str) -> dict[str, Finding]:
+    """What the doctor says, by what it says it of."""
+    return {each.check: each for each in examine.findings(modules)}
+
+
+@pytest.fixture
+def as_a_user(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys in the environment, as the command looks for them."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+
+
+def test_the_doctor_finds_what_aws_needs(aws: Aws, work: ModuleType, as_a_user: None) -> None:
+    seen = found("team_work")
+    told = {check: each.told for check, each in seen.items()}
+    assert told["server"] == f"calls go to AWS in {aws_call.REGION}"
+    assert aws_call.ACCOUNT in told["credentials"]
+    assert told["clock"] == "as the server's"
+    assert told["environment"] == "team is ENABLED and VALID"
+    assert told["job role"].endswith(":role/app")
+    assert told["code"] == "5 jobs: double, add, size, fail, hasty"
+    assert {check for check, each in seen.items() if each.state is State.WRONG} == {"image"}
+    assert seen["image"].told == f"{IMAGE} is not in ECR"
+    assert seen["execution role"].state is State.NOTE
+    assert seen["permission"].state is State.UNCHECKED
+
+
+def test_the_doctor_says_what_fargate_lacks(
+    aws: Aws, work: ModuleType, as_a_user: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.tidemill.profiles.aws]\nplatform = "fargate"\nqueue = "nix"\nbucket = "nix-at-all"\n'
+    )
+    seen = found()
+    wrong = {check for check, each in seen.items() if each.state is State.WRONG}
+    assert wrong == {"queue", "image", "execution role", "job role"}
+    assert seen["bucket"].told == "nix-at-all is not there yet"
