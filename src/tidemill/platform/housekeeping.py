@@ -29,15 +29,25 @@ class Housekeeping:
     def __init__(self, clock: Clock, duties: Mapping[str, Duty]) -> None:
         self._clock = clock
         self._duties = dict(duties)
+        self._hastened: set[str] = set()
         self._wake = asyncio.Event()
+
+    def hasten(self, name: str) -> None:
+        """Let a duty have its turn at once, as something has come up that it did not know of."""
+        self._hastened.add(name)
+        self._wake.set()
 
     async def run(self) -> None:
         """Turn until cancelled; a store that failed ends it too, as it ends the server."""
         start_ms = self._clock.now().mono_ms
         due_ms: dict[str, int] = dict.fromkeys(self._duties, start_ms)
         while due_ms:
+            while self._hastened:
+                due_ms[self._hastened.pop()] = start_ms
             name = min(due_ms, key=due_ms.__getitem__)
             await self._reach(due_ms[name])
+            if self._hastened:
+                continue
             next_ms = await self._step(name)
             if next_ms is None:
                 del due_ms[name]

@@ -11,7 +11,7 @@ import socket
 from tidemill.platform.clock import Clock, Now
 from tidemill.platform.commit import Committer
 from tidemill.platform.disk import DiskFloor
-from tidemill.platform.housekeeping import Duty
+from tidemill.platform.housekeeping import Duty, Housekeeping
 from tidemill.platform.log_reader import LogReader
 from tidemill.platform.service import Service
 from tidemill.platform.store import Store
@@ -32,6 +32,7 @@ from tidemill.services.sts.service import Issuer, StsService
 
 TIDY_PAUSE_MS = 50
 TIDY_EVERY_MS = 60_000
+LIFECYCLES = "lifecycle rules"
 
 
 class Front:
@@ -99,7 +100,15 @@ class Front:
             did = await self._objects.tidy()
             return now.mono_ms + (TIDY_PAUSE_MS if did else TIDY_EVERY_MS)
 
-        return {"objects": tidy_objects, "logs": self._output.expire}
+        return {
+            "objects": tidy_objects,
+            LIFECYCLES: self._objects.expire,
+            "logs": self._output.expire,
+        }
+
+    def serve_with(self, housekeeping: Housekeeping) -> None:
+        """Have what clients change heeded by the duties now, not when they are due anyway."""
+        self._objects.hasten = lambda: housekeeping.hasten(LIFECYCLES)
 
     async def stop_listening(self) -> None:
         """Take no more requests, and finish those under way."""

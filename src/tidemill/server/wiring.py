@@ -106,7 +106,9 @@ class Server:
             "replies": replies.sweep,
             **front.duties(),
         }
-        self._housekeeping = asyncio.create_task(Housekeeping(self._clock, duties).run())
+        housekeeping = Housekeeping(self._clock, duties)
+        front.serve_with(housekeeping)
+        self._housekeeping = asyncio.create_task(housekeeping.run())
         self._watch(self._housekeeping)
         self._note.leave(self._instance())
         gc.freeze()

@@ -55,6 +55,31 @@ def test_each_duty_runs_when_it_said_and_rests_otherwise(caplog: pytest.LogCaptu
     assert "Housekeeping failed at broken" in caplog.text
 
 
+def test_a_duty_is_hastened_once_when_something_has_come_up() -> None:
+    async def main() -> None:
+        clock = VirtualClock()
+        log: list[tuple[str, int]] = []
+        duties = {
+            "hourly": duty(log, "hourly", lambda now: now.mono_ms + 3_600_000),
+            "minutely": duty(log, "minutely", lambda now: now.mono_ms + 60_000),
+        }
+        housekeeping = Housekeeping(clock, duties)
+        task = asyncio.create_task(housekeeping.run())
+        await settle()
+        log.clear()
+        clock.advance(1_000)
+        housekeeping.hasten("hourly")
+        await settle()
+        assert log == [("hourly", 1_000)]
+        clock.advance(59_000)
+        await settle()
+        assert log == [("hourly", 1_000), ("minutely", 60_000)]
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
 def test_commands_are_refused_below_the_floor_until_there_is_room_again() -> None:
     free, now, looks = 2_000, 0.0, 0
 

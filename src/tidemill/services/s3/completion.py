@@ -12,6 +12,7 @@ from tidemill.platform.fault import Fault
 from tidemill.services.s3 import checksum, store
 from tidemill.services.s3.condition import check_write, is_conditional
 from tidemill.services.s3.context import Content, Context, Params, check_supported, malformed_xml
+from tidemill.services.s3.lifecycle import expiration
 from tidemill.services.s3.multipart import no_such_upload
 from tidemill.services.s3.name import encode_key
 from tidemill.services.s3.record import Head, Part, Record, checksum_members
@@ -33,11 +34,11 @@ async def complete_multipart_upload(s3: Context, params: Params) -> dict[str, An
         if upload is None:
             if there is None or there.head.upload_id != upload_id:
                 raise no_such_upload(upload_id)
-            return _answer(params, there)
+            return _answer(params, bucket, there)
         check_write(params, there.known if there is not None else None)
         parts = _choose(s3, params, await s3.index.parts(upload_id))
         head = _complete_head(params, upload, parts)
-        return _answer(params, await _commit(s3, bucket, key, upload, parts, head))
+        return _answer(params, bucket, await _commit(s3, bucket, key, upload, parts, head))
 
 
 async def _commit(
@@ -173,11 +174,12 @@ def _whole_checksum(algorithm: str, kind: str, parts: Sequence[UploadedPart]) ->
     return checksum.composite(algorithm, [part.checksums[algorithm] for part in parts])
 
 
-def _answer(params: Params, record: Record) -> dict[str, Any]:
+def _answer(params: Params, bucket: Bucket, record: Record) -> dict[str, Any]:
     return {
         "Location": f"/{params['Bucket']}/{params['Key']}",
         "Bucket": params["Bucket"],
         "Key": params["Key"],
         "ETag": f'"{record.etag}"',
         **checksum_members(record.head),
+        **expiration(bucket, encode_key(params["Key"]), record),
     }

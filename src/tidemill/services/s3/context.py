@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -59,7 +59,10 @@ class Content:
 
 @dataclass(slots=True, kw_only=True)
 class Context:
-    """The parts of one S3 service. `buckets` mirrors the database: they are few."""
+    """The parts of one S3 service. `buckets` mirrors the database: they are few.
+
+    `lifecycle_changed` is told the name of a bucket whose rules are others now.
+    """
 
     index: Index
     committer: Committer
@@ -70,6 +73,7 @@ class Context:
     region: str
     locks: NamedLocks = field(default_factory=NamedLocks)
     buckets: dict[str, Bucket] = field(default_factory=dict)
+    lifecycle_changed: Callable[[str], None] = lambda _: None
 
     @property
     def now_ms(self) -> int:

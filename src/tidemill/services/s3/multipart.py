@@ -13,6 +13,7 @@ from tidemill.services.s3 import checksum, store
 from tidemill.services.s3.byte_range import ByteRange, parse_copy_range
 from tidemill.services.s3.checksum import Digest
 from tidemill.services.s3.context import Content, Context, Params, check_supported
+from tidemill.services.s3.lifecycle import abortion
 from tidemill.services.s3.listing import Encode, page_limit
 from tidemill.services.s3.name import AFTER_PREFIX, encode_key
 from tidemill.services.s3.record import make_head
@@ -41,7 +42,11 @@ async def create_multipart_upload(s3: Context, params: Params) -> dict[str, Any]
         )
         await s3.committer.commit(store.put_upload(bucket.id, upload))
     answer = {"Bucket": bucket.name, "Key": params["Key"], "UploadId": upload.id}
-    return {**answer, **_describe_checksum(upload)}
+    return {
+        **answer,
+        **_describe_checksum(upload),
+        **abortion(bucket, key, upload.created_ms),
+    }
 
 
 async def upload_part(s3: Context, params: Params) -> dict[str, Any]:
@@ -110,6 +115,7 @@ async def list_parts(s3: Context, params: Params) -> dict[str, Any]:
         "Owner": s3.owner,
         "StorageClass": upload.head.headers.get("StorageClass", "STANDARD"),
         **_describe_checksum(upload),
+        **abortion(s3.bucket_of(params), upload.key, upload.created_ms),
     }
     if page:
         answer["Parts"] = [_describe_part(part) for part in page]

@@ -10,6 +10,7 @@ from tidemill.services.s3 import checksum
 from tidemill.services.s3.byte_range import ByteRange, parse_range, part_range
 from tidemill.services.s3.condition import check_read
 from tidemill.services.s3.context import Context, Params, check_supported, no_such_key
+from tidemill.services.s3.lifecycle import expiration
 from tidemill.services.s3.name import check_version, encode_key
 from tidemill.services.s3.record import Part, Record, checksum_members, describe
 
@@ -33,6 +34,7 @@ async def get_object(s3: Context, params: Params) -> dict[str, Any]:
         raise no_such_key(key)
     record, data = found
     answer, piece = _answer(record, params)
+    answer.update(expiration(bucket, key, record))
     if data is not None:
         answer["Body"] = data[piece.offset : piece.offset + piece.length]
     elif record.blob is None:
@@ -45,8 +47,9 @@ async def get_object(s3: Context, params: Params) -> dict[str, Any]:
 async def head_object(s3: Context, params: Params) -> dict[str, Any]:
     """What GetObject would say, without the bytes."""
     bucket, key = s3.bucket_of(params), _key_to_read(params)
-    answer, _ = _answer(await s3.existing(bucket, key), params)
-    return answer
+    record = await s3.existing(bucket, key)
+    answer, _ = _answer(record, params)
+    return {**answer, **expiration(bucket, key, record)}
 
 
 async def get_object_attributes(s3: Context, params: Params) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 -- name: buckets
-SELECT id, name, created_ms, tags FROM s3_bucket ORDER BY name;
+SELECT id, name, created_ms, tags, lifecycle FROM s3_bucket ORDER BY name;
 
 -- name: put_bucket
-INSERT INTO s3_bucket (id, name, created_ms, tags) VALUES ($1, $2, $3, $4)
-ON CONFLICT (id) DO UPDATE SET tags = excluded.tags;
+INSERT INTO s3_bucket (id, name, created_ms, tags, lifecycle) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (id) DO UPDATE SET tags = excluded.tags, lifecycle = excluded.lifecycle;
 
 -- name: delete_bucket
 DELETE FROM s3_bucket WHERE id = $1;
@@ -16,10 +16,10 @@ WHERE bucket = $1 AND key = $2 AND blob IS NOT NULL;
 -- name: discard_expired
 INSERT INTO s3_garbage (blob, at_ms)
 SELECT blob, CAST($4 AS BIGINT) FROM s3_object
-WHERE bucket = $1 AND key = $2 AND modified_ms < $3 AND blob IS NOT NULL;
+WHERE bucket = $1 AND key = $2 AND modified_ms = $3 AND blob IS NOT NULL;
 
 -- name: delete_expired
-DELETE FROM s3_object WHERE bucket = $1 AND key = $2 AND modified_ms < $3;
+DELETE FROM s3_object WHERE bucket = $1 AND key = $2 AND modified_ms = $3;
 
 -- name: put_object
 INSERT INTO s3_object (bucket, key, size, etag, modified_ms, blob, head)
@@ -48,10 +48,6 @@ WHERE o.bucket = $1 AND o.key = $2;
 -- name: objects
 SELECT key, size, etag, modified_ms, head FROM s3_object
 WHERE bucket = $1 AND key >= $2 AND key < $3 ORDER BY key LIMIT $4;
-
--- name: expired
-SELECT key FROM s3_object
-WHERE bucket = $1 AND key >= $2 AND key < $3 AND modified_ms < $4 ORDER BY key LIMIT $5;
 
 -- name: any_object
 SELECT 1 FROM s3_object WHERE bucket = $1 LIMIT 1;

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tidemill.platform.clock import Clock
+from tidemill.platform.clock import Clock, Now
 from tidemill.platform.commit import Committer
 from tidemill.platform.limit import Limits
 from tidemill.platform.service import Caller
@@ -20,6 +20,7 @@ from tidemill.platform.store import Migration, Store
 from tidemill.services.s3 import (
     bucket,
     completion,
+    lifecycle,
     listing,
     multipart,
     read,
@@ -29,8 +30,8 @@ from tidemill.services.s3 import (
 )
 from tidemill.services.s3.blob import Blobs
 from tidemill.services.s3.context import Context, Params
-from tidemill.services.s3.name import AFTER_PREFIX
-from tidemill.services.s3.store import Index, delete_expired, delete_garbage
+from tidemill.services.s3.expiry import Expiry
+from tidemill.services.s3.store import Index, delete_garbage
 
 MIGRATIONS: Final[list[Migration]] = migrations("tidemill.services.s3", "s3")
 GARBAGE_GRACE_MS: Final = 60_000
@@ -42,11 +43,14 @@ OPERATIONS: Final[dict[str, Callable[[Context, Params], Awaitable[dict[str, Any]
     "CreateBucket": bucket.create_bucket,
     "CreateMultipartUpload": multipart.create_multipart_upload,
     "DeleteBucket": bucket.delete_bucket,
+    "DeleteBucketLifecycle": lifecycle.delete_bucket_lifecycle,
     "DeleteBucketTagging": bucket.delete_bucket_tagging,
     "DeleteObject": write.delete_object,
     "DeleteObjectTagging": tag.delete_object_tagging,
     "DeleteObjects": write.delete_objects,
     "GetBucketAcl": unoffered.get_bucket_acl,
+    "GetBucketLifecycle": lifecycle.get_bucket_lifecycle,
+    "GetBucketLifecycleConfiguration": lifecycle.get_bucket_lifecycle,
     "GetBucketLocation": bucket.get_bucket_location,
     "GetBucketTagging": bucket.get_bucket_tagging,
     "GetObject": read.get_object,
@@ -61,6 +65,8 @@ OPERATIONS: Final[dict[str, Callable[[Context, Params], Awaitable[dict[str, Any]
     "ListObjects": listing.list_objects,
     "ListObjectsV2": listing.list_objects_v2,
     "ListParts": multipart.list_parts,
+    "PutBucketLifecycle": lifecycle.put_bucket_lifecycle,
+    "PutBucketLifecycleConfiguration": lifecycle.put_bucket_lifecycle,
     "PutBucketTagging": bucket.put_bucket_tagging,
     "PutObjectTagging": tag.put_object_tagging,
     "UploadPart": multipart.upload_part,
@@ -100,7 +106,15 @@ class S3Service:
             limits=limits,
             account=account,
             region=region,
+            lifecycle_changed=self._begin_expiry,
         )
+        self._expiry = Expiry(self._context)
+        self.hasten: Callable[[], None] = lambda: None
+        """Called when there is something to expire sooner than `expire` has said."""
+
+    def _begin_expiry(self, bucket: str) -> None:
+        self._expiry.begin(bucket)
+        self.hasten()
 
     async def open(self) -> None:
         """Load the buckets; the store is open and has its epoch."""
@@ -121,20 +135,9 @@ class S3Service:
             return await retried(self._context, params, caller)
         return await unoffered.answer_plain(self._context, operation, params)
 
-    async def expire(self, bucket: str, prefix: str, before_ms: int, limit: int) -> int:
-        """Delete up to `limit` objects of a prefix written before `before_ms`; how many it was.
-
-        Fewer than `limit` means that none is left. A bucket that does not exist has none.
-        """
-        s3 = self._context
-        if (found := s3.buckets.get(bucket)) is None:
-            return 0
-        start = prefix.encode()
-        keys = await s3.index.expired(found.id, start, start + AFTER_PREFIX, before_ms, limit)
-        if keys:
-            writes = delete_expired(found.id, keys, before_ms, s3.now_ms)
-            await s3.committer.commit(writes)
-        return len(keys)
+    async def expire(self, now: Now) -> int:
+        """One small step of what lifecycle rules ask for; when the next is due, monotonic."""
+        return await self._expiry.step(now)
 
     async def tidy(self, limit: int = 500) -> int:
         """One small step of cleaning up; 0 means that there is nothing to do for now.

@@ -11,6 +11,7 @@ import msgspec
 from tidemill.platform.sql import statements
 from tidemill.platform.store import Store, Write
 from tidemill.services.s3.record import Head, Record, decode_head, encode_head
+from tidemill.services.s3.rule import Lifecycle, read_lifecycle
 
 _SQL: Final = statements("tidemill.services.s3", "s3.sql")
 
@@ -23,6 +24,7 @@ class Bucket:
     name: str
     created_ms: int
     tags: dict[str, str]
+    lifecycle: Lifecycle | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,14 @@ class Index:
         """All buckets by name."""
         rows = await self._store.fetch(_SQL["buckets"])
         return [
-            Bucket(id=number, name=name, created_ms=created_ms, tags=msgspec.json.decode(tags))
-            for number, name, created_ms, tags in rows
+            Bucket(
+                id=number,
+                name=name,
+                created_ms=created_ms,
+                tags=msgspec.json.decode(tags),
+                lifecycle=read_lifecycle(msgspec.json.decode(said)) if said else None,
+            )
+            for number, name, created_ms, tags, said in rows
         ]
 
     async def object(self, bucket: int, key: bytes) -> Record | None:
@@ -92,13 +100,6 @@ class Index:
             Listed(key=key, size=size, etag=etag, modified_ms=ms, head=decode_head(head))
             for key, size, etag, ms, head in rows
         ]
-
-    async def expired(
-        self, bucket: int, start: bytes, end: bytes, before_ms: int, limit: int
-    ) -> list[bytes]:
-        """The first keys in a range that were written before a moment."""
-        rows = await self._store.fetch(_SQL["expired"], (bucket, start, end, before_ms, limit))
-        return [key for (key,) in rows]
 
     async def is_empty(self, bucket: int) -> bool:
         """Whether a bucket has no objects; uploads under way don't count."""
@@ -151,9 +152,11 @@ class Index:
 
 
 def put_bucket(bucket: Bucket) -> list[Write]:
-    """Make a bucket, or change its tags."""
+    """Make a bucket, or change its tags and rules."""
     tags = msgspec.json.encode(bucket.tags)
-    return [Write(_SQL["put_bucket"], [(bucket.id, bucket.name, bucket.created_ms, tags)])]
+    said = msgspec.json.encode(bucket.lifecycle.said) if bucket.lifecycle is not None else b""
+    row = (bucket.id, bucket.name, bucket.created_ms, tags, said)
+    return [Write(_SQL["put_bucket"], [row])]
 
 
 def delete_bucket(bucket: int, now_ms: int) -> list[Write]:
@@ -201,9 +204,9 @@ def delete_objects(bucket: int, keys: Sequence[bytes], now_ms: int) -> list[Writ
     ]
 
 
-def delete_expired(bucket: int, keys: Sequence[bytes], before_ms: int, now_ms: int) -> list[Write]:
-    """Delete objects that have not been written again since `before_ms`."""
-    rows = [(bucket, key, before_ms) for key in keys]
+def delete_expired(bucket: int, due: Sequence[tuple[bytes, int]], now_ms: int) -> list[Write]:
+    """Delete objects, (key, modified_ms) each, that have not been written again since."""
+    rows = [(bucket, *each) for each in due]
     return [
         Write(_SQL["discard_expired"], [(*row, now_ms) for row in rows]),
         Write(_SQL["delete_expired"], rows),

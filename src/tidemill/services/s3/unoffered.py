@@ -21,14 +21,6 @@ ABSENT: Final = {
         "ServerSideEncryptionConfigurationNotFoundError",
         "The server side encryption configuration was not found",
     ),
-    "GetBucketLifecycle": (
-        "NoSuchLifecycleConfiguration",
-        "The lifecycle configuration does not exist",
-    ),
-    "GetBucketLifecycleConfiguration": (
-        "NoSuchLifecycleConfiguration",
-        "The lifecycle configuration does not exist",
-    ),
     "GetBucketPolicy": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
     "GetBucketPolicyStatus": ("NoSuchBucketPolicy", "The bucket policy does not exist"),
     "GetBucketReplication": (
@@ -70,7 +62,7 @@ async def answer_plain(s3: Context, operation: str, params: Params) -> dict[str,
         raise Fault(
             "NotImplemented",
             f"{operation} is not offered: buckets here hold objects, their metadata and tags, "
-            "without versions, policies, ACLs, lifecycle or encryption settings.",
+            "without versions, policies, ACLs or encryption settings.",
         )
     bucket = s3.bucket_of(params)
     if operation in ABSENT:

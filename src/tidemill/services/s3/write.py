@@ -25,6 +25,7 @@ from tidemill.services.s3.context import (
     malformed_xml,
     no_such_key,
 )
+from tidemill.services.s3.lifecycle import expiration
 from tidemill.services.s3.name import check_version, encode_key, parse_copy_source
 from tidemill.services.s3.record import Head, Record, checksum_members, make_head, parse_tagging
 
@@ -40,7 +41,7 @@ async def put_object(s3: Context, params: Params, caller: Caller) -> dict[str, A
     """
     key = encode_key(params["Key"])
     check_supported(params)
-    s3.bucket_of(params)
+    bucket = s3.bucket_of(params)
     body = params.get("Body") or b""
     algorithms = checksum.wanted(params)
     head = make_head(params, tagging=params.get("Tagging"))
@@ -56,7 +57,11 @@ async def put_object(s3: Context, params: Params, caller: Caller) -> dict[str, A
         size=digest.size, etag=digest.md5.hex(), modified_ms=0, blob=content.blob, head=head
     )
     record = await place(s3, params, key, record, content, caller)
-    return {"ETag": f'"{record.etag}"', **checksum_members(record.head)}
+    return {
+        "ETag": f'"{record.etag}"',
+        **checksum_members(record.head),
+        **expiration(bucket, key, record),
+    }
 
 
 async def place(
@@ -96,7 +101,7 @@ async def copy_object(s3: Context, params: Params, caller: Caller) -> dict[str, 
     """
     key = encode_key(params["Key"])
     check_supported(params)
-    s3.bucket_of(params)
+    bucket = s3.bucket_of(params)
     name, source_key, source, data = await open_copy_source(s3, params)
     if source.size > COPY_BYTES_MAX:
         raise Fault(
@@ -122,7 +127,8 @@ async def copy_object(s3: Context, params: Params, caller: Caller) -> dict[str, 
             "ETag": f'"{record.etag}"',
             "LastModified": record.modified_ms / 1000,
             **checksum_members(record.head),
-        }
+        },
+        **expiration(bucket, key, record),
     }
 
 

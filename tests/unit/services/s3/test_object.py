@@ -300,16 +300,3 @@ def test_a_put_whose_commit_failed_never_was(s3, monkeypatch: pytest.MonkeyPatch
     s3.tidy()
     assert s3.files() == []
     assert s3.get("k") == b"old"
-
-
-def test_a_prefix_expires_in_small_steps(s3) -> None:
-    for i in range(5):
-        s3.put(f"jobs/{i}", b"old")
-    s3.put("jobs-other", b"old")
-    s3.clock.advance(1000)
-    s3.put("jobs/3", b"new")
-    before_ms = s3.clock.now().wall_ms
-    steps = [s3.run(s3.service.expire("bucket", "jobs/", before_ms, 3)) for _ in range(3)]
-    assert steps == [3, 1, 0]
-    assert s3.keys() == ["jobs-other", "jobs/3"]
-    assert s3.run(s3.service.expire("nobody", "", before_ms, 3)) == 0
