@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -110,6 +111,16 @@ def test_a_database_of_a_newer_version(stopped: LocalServer, environment: dict[s
     stopped.start()
     assert [bucket["Name"] for bucket in stopped.client("s3").list_buckets()["Buckets"]] == ["kept"]
     stopped.stop()
+
+
+def test_a_damaged_journal_is_told_at_once(
+    stopped: LocalServer, environment: dict[str, str]
+) -> None:
+    journal = stopped.data / "engines" / "process" / "journal"
+    journal.write_bytes(b"\xff" * 64)
+    begun_s = time.monotonic()
+    _refused(stopped, environment, str(journal), "damaged", "move the file away")
+    assert time.monotonic() - begun_s < 15.0, "it does not wait for a runner that has given up"
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"access_key_id": "A"}', None])

@@ -49,6 +49,7 @@ START_S: Final = 40.0
 ANSWER_S: Final = 5.0
 """How long a runner that listens may take to say whether it takes our orders."""
 RETRY_S: Final = 0.5
+RETRY_S_MAX: Final = 30.0
 END_GRACE_S: Final = 10.0
 
 _log: Final = logging.getLogger(__name__)
@@ -159,7 +160,8 @@ class ProcessEngine:
         """Connect, to a runner started for it if need be; its answer, None when there is none."""
         sock = _connect_socket(self._folder)
         if sock is None:
-            await launch(self._folder, self._log_folder)
+            if said := await launch(self._folder, self._log_folder):
+                raise EngineError(f"The process engine's runner can't start: {said.rstrip('.')}.")
             sock = _connect_socket(self._folder)
         if sock is None:
             return None
@@ -194,6 +196,7 @@ class ProcessEngine:
                 self._reconnecting = asyncio.ensure_future(self._reconnect())
 
     async def _reconnect(self) -> None:
+        pause_s = RETRY_S
         while self._link is None:
             try:
                 await self._connect()
@@ -202,7 +205,8 @@ class ProcessEngine:
                 return
             except (EngineError, OSError) as error:
                 _log.error("%s", error)
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, RETRY_S_MAX)
 
     def _hear(self, reports: Sequence[protocol.Report]) -> None:
         """Turn the runner's reports into observations, and keep our own account by them."""

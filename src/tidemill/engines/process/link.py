@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from tidemill.engines.process.protocol import (
+    READY,
     Answer,
     Exited,
     FrameError,
@@ -31,6 +33,7 @@ LAUNCH_S: Final = 40.0
 """How long a runner may take until it listens: its predecessor's jobs must be gone first."""
 LOG_BYTES_MAX: Final = 1024 * 1024
 
+_STAMP: Final = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ")
 _decoder: Final = msgspec.msgpack.Decoder(list[Answer])
 
 
@@ -115,10 +118,15 @@ class Link(asyncio.Protocol):
             self._hear(reports)
 
 
-async def launch(folder: Path, log_folder: Path) -> None:
-    """Start a runner, detached from this process; return when it listens or has given up."""
+async def launch(folder: Path, log_folder: Path) -> str:
+    """Start a runner, detached from this process; return when it listens or has given up.
+
+    Empty, or the last that it has written to its log instead of listening. One that finds another
+    runner at work gives up without a word.
+    """
     loop = asyncio.get_running_loop()
     heard: asyncio.Future[None] = loop.create_future()
+    log_size = _log_size(folder)
     ready, written = os.pipe()
     try:
         pid = _spawn(folder, log_folder, written)
@@ -130,12 +138,28 @@ async def launch(folder: Path, log_folder: Path) -> None:
     loop.add_reader(ready, _resolve, heard)
     try:
         await asyncio.wait_for(heard, LAUNCH_S)
+        return "" if os.read(ready, len(READY)) else _last_word(folder, log_size)
     except TimeoutError:
-        return
+        return ""
     finally:
         loop.remove_reader(ready)
         os.close(ready)
         _reap(pid)
+
+
+def _log_size(folder: Path) -> int:
+    try:
+        return (folder / LOG).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _last_word(folder: Path, start: int) -> str:
+    """The last line of the runner's log after `start`, without its time."""
+    data = (folder / LOG).read_bytes()
+    # A log that has grown too large was begun anew.
+    lines = data[start if start <= len(data) else 0 :].decode("utf-8", "replace").splitlines()
+    return _STAMP.sub("", lines[-1]) if lines else ""
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

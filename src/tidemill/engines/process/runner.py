@@ -70,8 +70,9 @@ def inherit(folder: Path, log_folder: Path, poll: Poll) -> Supervisor:
         past = journal.read(folder)
     except (msgspec.MsgspecError, FrameError) as error:
         raise RunnerError(
-            f"{folder / journal.FILE} was written by another version of Tidemill ({error}): "
-            f"start that version once with no jobs running, or move the file away"
+            f"{folder / journal.FILE} can't be read ({error}): it is damaged, or another version "
+            f"of Tidemill wrote it; start that version once with no jobs running, or move the "
+            f"file away, which gives up the jobs that ran"
         ) from None
     now_ms = time.time_ns() // 1_000_000
     head = Head(proc.boot_id(), os.urandom(16).hex(), 0)
