@@ -22,7 +22,14 @@ DATA_OPTION = click.option(
 
 @click.command(short_help="Serve until stopped.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), metavar="N", default=5057, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    metavar="N",
+    default=5057,
+    show_default=True,
+    help="The port; 0 takes a free one.",
+)
 @DATA_OPTION
 @click.option("--database", metavar="URL", help="postgresql://...; SQLite in the data folder else.")
 @click.option(
@@ -46,7 +53,13 @@ DATA_OPTION = click.option(
     show_default=True,
     help="The account that ARNs name.",
 )
-@click.option("--region", metavar="NAME", default="us-east-1", show_default=True)
+@click.option(
+    "--region",
+    metavar="NAME",
+    default="us-east-1",
+    show_default=True,
+    help="The one region that requests may be signed for.",
+)
 @click.option(
     "--keep",
     metavar="DAYS",
