@@ -96,8 +96,8 @@ def _end_if_failed(server: Server) -> None:
 
 def _say_standby(leader: str) -> None:
     sys.stderr.write(
-        f"Another server ({leader}) is at work; this one stands by, and takes over when that has "
-        "gone.\n"
+        f"This server stands by: {leader}. Until that one stops or dies it opens no port; then it "
+        "takes over.\n"
     )
 
 
