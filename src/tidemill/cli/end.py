@@ -25,7 +25,11 @@ Job = dict[str, Any]
 @click.command()
 @chooser(FAILED_HELP)
 @click.option(
-    "--reason", metavar="TEXT", default="Cancelled on the command line", show_default=True
+    "--reason",
+    metavar="TEXT",
+    default="Cancelled on the command line",
+    show_default=True,
+    help="What the job will say of its end.",
 )
 @JSON_OPTION
 def cancel(choice: Choice, reason: str, as_json: bool) -> None:
@@ -48,7 +52,11 @@ def cancel(choice: Choice, reason: str, as_json: bool) -> None:
 @click.command()
 @chooser(FAILED_HELP)
 @click.option(
-    "--reason", metavar="TEXT", default="Terminated on the command line", show_default=True
+    "--reason",
+    metavar="TEXT",
+    default="Terminated on the command line",
+    show_default=True,
+    help="What the job will say of its end.",
 )
 @JSON_OPTION
 def kill(choice: Choice, reason: str, as_json: bool) -> None:

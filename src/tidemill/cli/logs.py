@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import click
 
@@ -22,7 +22,7 @@ PAUSE_S: Final = 0.3
 CHILDREN_AT_ONCE: Final = 100
 
 
-@click.command(short_help="Print what a job prints.")
+@click.command()
 @JOB_ID
 @click.option("-f", "--follow", is_flag=True, help="Stay until the job has ended.")
 @click.option("--attempt", type=click.IntRange(1), help="Of this attempt only; of all by default.")
@@ -34,7 +34,7 @@ def logs(job_id: str, follow: bool, attempt: int | None, as_json: bool) -> None:
     its index; ID:INDEX names one child of an array, and ID#INDEX one node. --json prints one
     object a line.
     """
-    printer = _Printer(job_id, as_json)
+    printer = Printer(job_id, as_json)
     if attempt is not None:
         [job] = describe([job_id])
         printer.print_new(_group(job), _stream_of(job, attempt), "")
@@ -47,13 +47,13 @@ def logs(job_id: str, follow: bool, attempt: int | None, as_json: bool) -> None:
             click.echo(_silence(job), err=True)
 
 
-def _print_all(job: dict[str, Any], printer: _Printer) -> None:
+def _print_all(job: dict[str, Any], printer: Printer) -> None:
     for batch in _parts(job, ()):
         for part in batch:
             printer.print_job(part)
 
 
-def _follow(job_id: str, printer: _Printer) -> None:
+def _follow(job_id: str, printer: Printer) -> None:
     over: set[str] = set()
     told = ""
     while True:
@@ -127,10 +127,12 @@ def _stream_of(job: dict[str, Any], attempt: int) -> str:
     return streams[attempt - 1]
 
 
-class _Printer:
+class Printer:
     """Prints streams, each from where it stopped before."""
 
-    def __init__(self, job_id: str, as_json: bool) -> None:
+    def __init__(self, job_id: str, as_json: bool, to: TextIO | None = None) -> None:
+        """`to` is where they are printed: standard output by default."""
+        self._to = to or sys.stdout
         self.has_printed = False
         self._as_json = as_json
         self._with_index = not {":", "#"} & set(job_id)
@@ -167,9 +169,9 @@ class _Printer:
         for event in events:
             if self._as_json:
                 line = json.dumps({**event, "logStreamName": stream}, ensure_ascii=False)
-                sys.stdout.write(line + "\n")
+                self._to.write(line + "\n")
             else:
-                sys.stdout.write(f"{prefix}{event['message']}\n")
+                self._to.write(f"{prefix}{event['message']}\n")
         if events:
             self.has_printed = True
-            sys.stdout.flush()
+            self._to.flush()

@@ -21,6 +21,7 @@ SECTIONS: Final = {
     },
     "Start work": {
         "submit": ("tidemill.cli.submit", "Submit any command as a job."),
+        "run": ("tidemill.cli.run", "Call a Python function as a job; print its result."),
     },
     "See how it goes": {
         "ps": ("tidemill.cli.view", "List the jobs that are under way, or all."),

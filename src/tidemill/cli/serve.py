@@ -72,9 +72,9 @@ DATA_OPTION = click.option(
 @click.option("--ready-fd", type=int, hidden=True)
 def serve(data: Path | None, keep: float, ready_fd: int | None, **options: Any) -> None:
     """Serve until stopped. Running jobs go on when the server stops, and when it dies."""
-    from tidemill.server import spare_collector
+    from tidemill.server import begin_start
 
-    spare_collector()
+    begin_start()
     from tidemill.server.config import ServerConfig, StartError, default_data_folder
     from tidemill.server.serve import run
 

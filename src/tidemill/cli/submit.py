@@ -7,21 +7,28 @@ from typing import Any
 
 import click
 
+from tidemill.cli.completion import queue_names
 from tidemill.cli.connection import client
 from tidemill.cli.explain import is_hopeless
 from tidemill.cli.job import find, project_environment
 from tidemill.cli.output import JSON_OPTION, print_json
 
 DEFINITION = "tidemill-command"
+FAIR = "fair"
+"""The queue that every server begins with in which tenants share."""
 
 
 @click.command(
-    short_help="Submit a command as a job.",
     # Options after the command's name are the command's own.
     context_settings={"allow_interspersed_args": False},
 )
 @click.option("--name", help="The job's name; the command's own by default.")
-@click.option("--queue", default="default", show_default=True)
+@click.option(
+    "--queue",
+    metavar="NAME",
+    help="The queue; by default `default`, or `fair` with --tenant.",
+    shell_complete=queue_names,
+)
 @click.option(
     "--array", "array_size", type=click.IntRange(2), metavar="N", help="Run N children, 0 to N-1."
 )
@@ -48,10 +55,19 @@ DEFINITION = "tidemill-command"
 @click.option(
     "--timeout", type=click.IntRange(1), metavar="S", help="Seconds that an attempt may take."
 )
-@click.option("--tenant", metavar="NAME", help="The share identifier, where queues have shares.")
 @click.option(
-    "--priority", type=click.IntRange(0, 9999), metavar="N", help="Within the share; higher first."
+    "--tenant",
+    metavar="NAME",
+    help="Whose job it is: tenants of the queue `fair` take turns, whoever has more jobs waiting. "
+    "AWS's share identifier; letters and digits.",
 )
+@click.option(
+    "--priority",
+    type=click.IntRange(0, 9999),
+    metavar="N",
+    help="Among the tenant's own; higher first.",
+)
+@click.option("--tag", "tags", multiple=True, metavar="K=V", help="Tag the job, to find it by.")
 @click.option("--env", "pairs", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
 @JSON_OPTION
 @click.argument("command", nargs=-1, required=True)
@@ -86,11 +102,11 @@ def _warn_if_hopeless(job_id: str) -> None:
 def _request(command: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
     request: dict[str, Any] = {
         "jobName": options["name"] or _name_of(command),
-        "jobQueue": options["queue"],
+        "jobQueue": options["queue"] or (FAIR if options["tenant"] else "default"),
         "retryStrategy": {"attempts": options["attempts"]},
         "containerOverrides": {
             "command": list(command),
-            "environment": project_environment() + [_pair(text) for text in options["pairs"]],
+            "environment": project_environment() + [_variable(text) for text in options["pairs"]],
             "resourceRequirements": [
                 {"type": "VCPU", "value": f"{options['vcpus']:g}"},
                 {"type": "MEMORY", "value": str(options["memory"])},
@@ -107,14 +123,21 @@ def _request(command: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any
         request["shareIdentifier"] = options["tenant"]
     if options["priority"] is not None:
         request["schedulingPriorityOverride"] = options["priority"]
+    if options["tags"]:
+        request["tags"] = dict(_pair(text, "--tag", "K=V") for text in options["tags"])
     return request
 
 
-def _pair(text: str) -> dict[str, str]:
+def _variable(text: str) -> dict[str, str]:
+    name, value = _pair(text, "--env", "NAME=VALUE")
+    return {"name": name, "value": value}
+
+
+def _pair(text: str, option: str, form: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint="--env")
-    return {"name": name, "value": value}
+        raise click.BadParameter(f"{text!r} is not of the form {form}", param_hint=option)
+    return name, value
 
 
 def _name_of(command: tuple[str, ...]) -> str:

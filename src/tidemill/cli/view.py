@@ -8,35 +8,56 @@ from typing import Any
 
 import click
 
-from tidemill.cli.argument import JOB_ID, QUEUE_OPTION
+from tidemill.cli.argument import JOB_ID, QUEUE_OPTION, TENANT_OPTION
 from tidemill.cli.explain import brief, explain
 from tidemill.cli.job import ACTIVE, describe, listed, newest
 from tidemill.cli.output import JSON_OPTION, age, coloured, moment, print_json, print_table
+from tidemill.cli.progress import note, notes
 
 LISTED_MAX = 200
 
 
-@click.command(short_help="List the jobs that are under way, or all.")
+@click.command()
 @click.option("--all", "everything", is_flag=True, help="Ended jobs too, the newest first.")
 @QUEUE_OPTION
-@click.option("-n", "--limit", type=click.IntRange(1), default=LISTED_MAX, show_default=True)
+@TENANT_OPTION
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    default=LISTED_MAX,
+    show_default=True,
+    help="No more jobs than these.",
+)
 @JSON_OPTION
-def ps(everything: bool, queue: str | None, limit: int, as_json: bool) -> None:
-    """List the jobs that are under way, or with --all those that have ended too."""
+def ps(everything: bool, queue: str | None, tenant: str | None, limit: int, as_json: bool) -> None:
+    """List the jobs that are under way, or with --all those that have ended too.
+
+    The last column says why one waits or why it failed, and how far those are that run and say so
+    (`tm.progress`).
+    """
     jobs = newest(queue) if everything else listed(ACTIVE, queue)
-    found = list(itertools.islice(jobs, limit + 1))
+    wanted = (job for job in jobs if tenant in (None, job.get("shareIdentifier")))
+    found = list(itertools.islice(wanted, limit + 1))
     shown = sorted(found[:limit], key=lambda job: -job["createdAt"])
+    running = [job["jobId"] for job in shown if job["status"] in ("RUNNING", "PENDING")]
+    said = notes(running)
     if as_json:
-        print_json(shown)
+        print_json([{**job, **_told(said.get(job["jobId"]))} for job in shown])
     else:
         hint = "" if everything else "; `tidemill ps --all` lists those that ended too"
-        columns, rows = _table(shown)
+        columns, rows = _table(shown, said)
         print_table(columns, rows, f"No jobs{hint}.")
     if len(found) > limit:
         click.echo(f"There are more than these {limit}; --limit shows more of them.", err=True)
 
 
-def _table(jobs: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
+def _told(progress: str | None) -> dict[str, str]:
+    return {"progress": progress} if progress else {}
+
+
+def _table(jobs: list[dict[str, Any]], said: dict[str, str]) -> tuple[list[str], list[list[str]]]:
     rows = [
         [
             job["jobId"],
@@ -44,21 +65,21 @@ def _table(jobs: list[dict[str, Any]]) -> tuple[list[str], list[list[str]]]:
             job["queue"],
             job["status"],
             age(job["createdAt"], job.get("stoppedAt")),
-            brief(job),
+            "; ".join(filter(None, [said.get(job["jobId"]), brief(job)])),
         ]
         for job in jobs
     ]
     return ["ID", "NAME", "QUEUE", "STATUS", "AGE", "WHY"], rows
 
 
-@click.command(short_help="Show one job whole.")
+@click.command()
 @JOB_ID
 @JSON_OPTION
 def show(job_id: str, as_json: bool) -> None:
     """Show one job whole: what it runs, how far it is, every attempt."""
     [job] = describe([job_id])
     if as_json:
-        print_json(job)
+        print_json({**job, **_told(note(job))})
         return
     for label, value in _facts(job):
         click.echo(f"{label:<12} {value}")
@@ -73,7 +94,10 @@ def _facts(job: dict[str, Any]) -> list[tuple[str, str]]:
         ("name", job["jobName"]),
         ("status", coloured(job["status"])),
         ("why", explain(job)),
+        ("progress", note(job)),
         ("queue", job["jobQueue"].rpartition("/")[2]),
+        ("tenant", job.get("shareIdentifier", "")),
+        ("tags", ", ".join(f"{k}={v}" for k, v in sorted((job.get("tags") or {}).items()))),
         ("definition", job["jobDefinition"].rpartition("/")[2]),
         ("command", shlex.join(container.get("command", []))),
         ("needs", _needs(container)),

@@ -20,7 +20,7 @@ TIMED_OUT = 124
 """The exit code of timeout(1)."""
 
 
-@click.command(short_help="Wait until jobs have ended; exit as they did.")
+@click.command()
 @JOB_IDS
 @click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds.")
 @JSON_OPTION
@@ -42,7 +42,7 @@ def wait(job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None
 def _ended(job_ids: list[str], timeout_s: float | None) -> list[dict[str, Any]]:
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     pause_s = FIRST_PAUSE_S
-    report = _Report()
+    report = Report()
     try:
         while True:
             jobs = describe(job_ids)
@@ -67,7 +67,7 @@ def _still(waiting: list[dict[str, Any]]) -> str:
     return f"{job['jobId']} is still {job['status']}{others}; `tidemill why` says what for."
 
 
-class _Report:
+class Report:
     """A line on the terminal that says how far the jobs are; elsewhere only what bodes ill."""
 
     def __init__(self) -> None:
