@@ -129,6 +129,15 @@ def test_what_is_wrong_is_refused_by_its_name(batch: BatchClient) -> None:
         assert words in refused(batch.client.submit_job, **{**base, **members}), members
 
 
+def test_secrets_are_registered_and_refused_at_submission(batch: BatchClient) -> None:
+    secret = {"name": "TOKEN", "valueFrom": "arn:aws:ssm:us-east-1:000000000000:parameter/token"}
+    name = batch.define("true", container={"secrets": [secret]})
+    (shown,) = batch.client.describe_job_definitions(jobDefinitionName=name)["jobDefinitions"]
+    assert shown["containerProperties"]["secrets"] == [secret]
+    params = {"jobName": "j", "jobQueue": "default", "jobDefinition": name}
+    assert "secrets (TOKEN) can't be looked up" in refused(batch.client.submit_job, **params)
+
+
 def test_aws_limits_hold_unless_they_are_lifted(tmp_path: Path) -> None:
     with local() as server:
         batch = BatchClient(server.client("batch"), tmp_path)

@@ -96,6 +96,17 @@ def resolved(container: Container, parameters: Mapping[str, str]) -> Mapping[str
     return {**container.detail, "command": command}
 
 
+def check_runnable(container: Container) -> None:
+    """Refuse to run what asks for secrets: a job without them would fail in the dark."""
+    names = [str(secret.get("name")) for secret in container.detail.get("secrets") or ()]
+    if names:
+        raise Refused(
+            f"The job definition's secrets ({', '.join(names)[:200]}) can't be looked up: Secrets "
+            "Manager and Parameter Store are not part of Tidemill. Register a revision without "
+            "secrets and give the values by environment."
+        )
+
+
 def stop_timeout_s(container: Container) -> float | None:
     """How long the container may take to end after SIGTERM, where it says so."""
     seconds = container.detail.get("stopTimeout")

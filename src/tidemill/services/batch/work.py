@@ -70,6 +70,7 @@ def _of_container(
     demands: Mapping[str, int],
     resolve: Resolve,
 ) -> Work:
+    container.check_runnable(properties.container)
     shown = properties.shown(container.resolved(properties.container, parameters))
     group, prefix = container.log_options(properties.container)
     return Work(
@@ -98,6 +99,8 @@ def _of_nodes(
             )
     if params.get("nodeOverrides"):
         nodes = node.overridden(nodes, params["nodeOverrides"])
+    for found in nodes.ranges:
+        container.check_runnable(found.properties.container)
     groups = tuple(_group(first, last, found, resolve) for first, last, found in nodes.groups())
     main = nodes.range_of(nodes.main).properties.container
     group, prefix = container.log_options(main)

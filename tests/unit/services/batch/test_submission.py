@@ -165,6 +165,34 @@ def test_what_is_wrong_is_refused_by_its_name(
         submit(**members)
 
 
+@pytest.mark.parametrize("kind", ["containerProperties", "ecsProperties", "nodeProperties"])
+def test_what_asks_for_secrets_is_not_run_without_them(
+    submit: Callable[..., SubmitJob], change: Change, kind: str
+) -> None:
+    secret = {**CONTAINER, "secrets": [{"name": "TOKEN", "valueFrom": "token"}]}
+    shapes: dict[str, Any] = {
+        "containerProperties": secret,
+        "ecsProperties": {"taskProperties": [{"containers": [secret]}]},
+        "nodeProperties": {
+            "numNodes": 2,
+            "mainNode": 0,
+            "nodeRangeProperties": [
+                {"targetNodes": "0", "container": CONTAINER},
+                {"targetNodes": "1", "container": secret},
+            ],
+        },
+    }
+    change(
+        "RegisterJobDefinition",
+        jobDefinitionName="secret",
+        type="multinode" if kind == "nodeProperties" else "container",
+        **{kind: shapes[kind]},
+    )
+    for _ in range(2):
+        with pytest.raises(Refused, match=r"secrets \(TOKEN\) can't be looked up.*environment"):
+            submit(jobDefinition="secret")
+
+
 def test_lifted_limits(submit: Callable[..., SubmitJob]) -> None:
     command = submit(
         limits=LIFTED,
