@@ -20,6 +20,7 @@ from tidemill.platform.store import Store
 from tidemill.services.batch import store
 from tidemill.services.batch.command import (
     CancelJob,
+    Change,
     Dependency,
     DependencyType,
     RetryStrategy,
@@ -58,6 +59,7 @@ class House:
 
     def __init__(self, database: Store, engine: FakeEngine, clock: Clock) -> None:
         self.engine = engine
+        self.other = FakeEngine()
         self.database = database
         self.clock = clock
 
@@ -69,8 +71,8 @@ class House:
             database=self.database,
             committer=Committer(self.database),
             clock=self.clock,
-            engines={"process": self.engine},
-            offers={"process": Offer(cpu_milli=4000, memory_mib=65536)},
+            engines={"process": self.engine, "other": self.other},
+            offers={name: Offer(cpu_milli=4000, memory_mib=65536) for name in ("process", "other")},
             attempt_environment=lambda attempt_id: {"AWS_REGION": "us-east-1", "TOKEN": attempt_id},
             keep_s=60,
         )
@@ -80,6 +82,9 @@ class House:
     async def __aexit__(self, *_: object) -> None:
         await self.runtime.close(stop_jobs=False)
         await self.database.close()
+
+    async def change(self, operation: str, **params: Any) -> None:
+        await self.runtime.change(Change(operation=operation, params=params, new_id="new"))
 
     async def state(self, job_id: str) -> State | None:
         await self.runtime.loop.ask(CancelJob(job_id="", reason=""))
@@ -157,6 +162,34 @@ def test_job_runs_to_its_end_and_its_attempt_is_settled(new_store: NewStore) -> 
         assert await house.state("a") is State.SUCCEEDED
 
     assert living(new_store, story, finishes=True).settled == ["a/1"]
+
+
+def test_the_last_attempt_of_an_environment_is_settled_where_it_ran(new_store: NewStore) -> None:
+    async def story(house: House) -> None:
+        await house.change(
+            "CreateComputeEnvironment",
+            computeEnvironmentName="elsewhere",
+            type="MANAGED",
+            computeResources={"type": "EC2", "maxvCpus": 1},
+            tags={"tidemill:engine": "other"},
+        )
+        order = [{"order": 1, "computeEnvironment": "elsewhere"}]
+        await house.change(
+            "CreateJobQueue", jobQueueName="q", priority=1, computeEnvironmentOrder=order
+        )
+        await house.runtime.submit(submission("a", queue="q"))
+        await house.other.until(lambda: "a/1" in house.other.started)
+        house.other.start_seen("a/1")
+        order = [{"order": 1, "computeEnvironment": "local"}]
+        await house.change("UpdateJobQueue", jobQueue="q", computeEnvironmentOrder=order)
+        name = {"computeEnvironment": "elsewhere"}
+        await house.change("UpdateComputeEnvironment", **name, state="DISABLED")
+        await house.change("DeleteComputeEnvironment", **name)
+        house.other.exit("a/1")
+        await house.other.until(lambda: house.other.settled)
+        assert not house.engine.settled
+
+    living(new_store, story)
 
 
 def test_dependency_on_a_job_that_ended_long_ago_is_looked_up(new_store: NewStore) -> None:

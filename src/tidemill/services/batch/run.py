@@ -256,6 +256,7 @@ class _Performer:
         self._bodies = bodies
         self._attempt_environment = attempt_environment
         self._behind: deque[Sequence[Effect]] = deque()
+        self._engine_names: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -358,8 +359,11 @@ class _Performer:
         )
 
     def _engine_of(self, environment: str) -> str:
+        """The name of its engine; the end of the last attempt may be the end of it as well."""
         found = self._runtime.registry.resources.environments.get(environment)
-        return DEFAULT_ENGINE if found is None else found.engine
+        if found is not None:
+            self._engine_names[environment] = found.engine
+        return self._engine_names.get(environment, DEFAULT_ENGINE)
 
     def _resize(self) -> None:
         pools: dict[str, list[Pool]] = {name: [] for name in self._engines}
