@@ -277,6 +277,29 @@ def test_a_node_that_fails_changes_nothing(batch: BatchClient) -> None:
     assert len(job["attempts"]) == 1
 
 
+def test_a_main_node_that_fails_has_all_nodes_tried_again(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=4)
+    number = '"$AWS_BATCH_JOB_NODE_INDEX $AWS_BATCH_JOB_ATTEMPT"'
+    tell = f"echo {number} {batch.write('told')}"
+    both = f'until [ $(grep -c " $AWS_BATCH_JOB_ATTEMPT$" {batch.folder / "told"}) = 2 ]'
+    main = f'{tell}; {both}; do sleep 0.02; done; [ "$AWS_BATCH_JOB_ATTEMPT" = 3 ] || exit 7'
+    name = nodes(batch, 2, main, f"{tell}; exec sleep 60")
+    job_id = batch.submit(queue, name, retryStrategy={"attempts": 3})
+    (job,) = batch.succeeded(job_id)
+    assert [each["container"]["exitCode"] for each in job["attempts"]] == [7, 7, 0]
+    assert sorted(batch.lines("told")) == ["0 1", "0 2", "0 3", "1 1", "1 2", "1 3"]
+    assert len(batch.describe(f"{job_id}#1")["attempts"]) == 3
+
+
+def test_rules_of_evaluate_on_exit_are_the_main_nodes(batch: BatchClient) -> None:
+    queue = batch.queue(vcpus=4)
+    rules = [{"onExitCode": "7", "action": "EXIT"}]
+    name = nodes(batch, 2, "exit 7", "exec sleep 60")
+    strategy = {"attempts": 3, "evaluateOnExit": rules}
+    job = batch.failed(batch.submit(queue, name, retryStrategy=strategy))
+    assert len(job["attempts"]) == 1
+
+
 def test_the_number_of_nodes_may_be_overridden(batch: BatchClient) -> None:
     queue = batch.queue(vcpus=8)
     count = f'echo "$AWS_BATCH_JOB_NUM_NODES" {batch.write("told")}'

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from batch_client import BatchClient, wait_for
 from botocore.exceptions import ClientError
 
-from tidemill.sdk.local import LocalServer
+from tidemill.sdk.local import LocalServer, local
 
 
 @pytest.fixture
@@ -96,6 +99,38 @@ def test_evaluate_on_exit(batch: BatchClient, rules: list[dict[str, str]], tries
     strategy = {"attempts": 3, "evaluateOnExit": rules}
     job = batch.failed(batch.run("default", "exit 7", retryStrategy=strategy))
     assert len(job["attempts"]) == tries
+
+
+def test_evaluate_on_exit_of_attempts_that_die_with_their_host(tmp_path: Path) -> None:
+    """The process engine's host is its runner, which is the parent of what it runs."""
+    lost = {"onStatusReason": "Host EC2*"}
+    rules = [
+        [{**lost, "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}],
+        [{**lost, "action": "EXIT"}],
+    ]
+    with local() as server:
+        batch = BatchClient(server.client("batch"), tmp_path)
+        queue = batch.queue(vcpus=4)
+        command = f"echo $PPID {batch.write('runners')}; {batch.held('go')}"
+        saved, given_up = (
+            batch.run(queue, command, retryStrategy={"attempts": 3, "evaluateOnExit": each})
+            for each in rules
+        )
+        wait_for(lambda: len(batch.lines("runners")) == 2)
+        (runner,) = set(batch.lines("runners"))
+        for job_id in (saved, given_up):
+            batch.until(job_id, "RUNNING")
+        os.kill(int(runner), signal.SIGKILL)
+        job = batch.failed(given_up)
+        assert len(job["attempts"]) == 1
+        assert re.fullmatch(
+            r"Host EC2 \(instance i-[0-9a-f]{17}\) terminated\.", job["statusReason"]
+        )
+        batch.release("go")
+        (job,) = batch.succeeded(saved)
+        first, second = job["attempts"]
+        assert first["statusReason"].startswith("Host EC2") and "exitCode" not in first["container"]
+        assert second["container"]["exitCode"] == 0
 
 
 def test_a_retried_job_may_succeed(batch: BatchClient) -> None:
