@@ -30,8 +30,19 @@ DATA_OPTION = click.option(
     show_default=True,
     help="The port; 0 takes a free one.",
 )
+@click.option(
+    "--advertise",
+    metavar="URL",
+    help="What clients and jobs are told to reach the server at, as http://NAME:5057.",
+)
 @DATA_OPTION
-@click.option("--database", metavar="URL", help="postgresql://...; SQLite in the data folder else.")
+@click.option(
+    "--database",
+    metavar="URL",
+    envvar="TIDEMILL_DATABASE",
+    help="postgresql://...; SQLite in the data folder else. With a password in it, give it as "
+    "$TIDEMILL_DATABASE: everybody can read the options of a process.",
+)
 @click.option(
     "--limits",
     type=click.Choice(["aws", "lifted"]),

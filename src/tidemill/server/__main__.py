@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill.server import spare_collector
+from tidemill.server import begin_start
 
 if TYPE_CHECKING:
     from tidemill.server.config import ServerConfig
@@ -44,7 +44,7 @@ _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
 
 def main(arguments: Sequence[str]) -> int:
     """Serve until told to stop; the exit code."""
-    spare_collector()
+    begin_start()
     from tidemill.server.config import StartError
     from tidemill.server.serve import run
 

@@ -11,7 +11,6 @@ import gc
 import importlib
 import logging
 import os
-import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ from tidemill.platform.housekeeping import Housekeeping
 from tidemill.platform.ledger import StoreLedger
 from tidemill.platform.retry import Replies
 from tidemill.platform.store import Store, StoreError
-from tidemill.server import address, backup, engine, instance
+from tidemill.server import address, backup, engine, instance, precompiled
 from tidemill.server.config import ServerConfig, StartError
 from tidemill.server.credential import CredentialMaker, load_or_make
 from tidemill.server.health import health
@@ -57,11 +56,12 @@ class Server:
         self.failure: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
         self.jobs_stop_too = False
         self.endpoint = ""
+        self._local = ""
         self._on_standby = on_standby
         self._clock = RealClock()
         self._note = instance.Note(config.data)
         self._housekeeping: asyncio.Task[None] | None = None
-        self._bound: socket.socket | None = None
+        self._place: address.Place | None = None
         self._store: Store | None = None
         self._batch: batch_run.Runtime | None = None
         self._front: Front | None = None
@@ -76,15 +76,15 @@ class Server:
         config = self.config
         _make_folder(config.data)
         _refuse_second(config)
-        bound = self._bind()
+        place = self._occupy()
         for name in (backup.LOGS, backup.OBJECTS, "engines", "spool"):
             # What jobs print and make is its owner's alone, even where others may see the folder.
             (config.data / name).mkdir(exist_ok=True, mode=0o700)
         credentials = CredentialMaker(load_or_make(config.data))
         self._store = store = self._make_store()
         await store.open(MIGRATIONS)
-        if self._bound is None:  # it was a standby
-            bound = self._bind()
+        if self._place is None:  # it was a standby
+            place = self._occupy()
         committer = Committer(store)
         committer.failed.add_done_callback(lambda done: self._fail(done.result()))
         feed = Feed(store, committer)
@@ -98,7 +98,7 @@ class Server:
         assert batch.task is not None
         self._watch(batch.task)
         self._front = front = self._make_front(credentials, store, committer, batch, stop)
-        await front.open(bound)
+        await front.open(place.sockets)
         duties = {
             "finished jobs": batch.expire,
             "fair shares": batch.save_shares,
@@ -113,10 +113,11 @@ class Server:
         self._note.leave(self._instance())
         gc.freeze()
 
-    def _bind(self) -> socket.socket:
-        self._bound = bound = address.bind(self.config.host, self.config.port)
-        self.endpoint = address.endpoint(self.config.host, bound)
-        return bound
+    def _occupy(self) -> address.Place:
+        self._place = place = address.occupy(self.config.host, self.config.port)
+        self.endpoint = self.config.advertise or place.endpoint
+        self._local = place.local
+        return place
 
     def _make_store(self) -> Store:
         if self.config.database is None:
@@ -134,9 +135,9 @@ class Server:
 
     def _stand_by(self, leader: str) -> None:
         """Leave the port meanwhile: clients are refused at once and turn to the leader."""
-        if self._bound is not None:
-            self._bound.close()
-            self._bound = None
+        if self._place is not None:
+            self._place.close()
+            self._place = None
         self._on_standby(leader)
 
     def _make_batch(
@@ -155,7 +156,7 @@ class Server:
                 "AWS_ENDPOINT_URL": self.endpoint,
                 "AWS_REGION": config.region,
                 "AWS_DEFAULT_REGION": config.region,
-                "AWS_CONTAINER_CREDENTIALS_FULL_URI": self.endpoint + CREDENTIALS_PATH,
+                "AWS_CONTAINER_CREDENTIALS_FULL_URI": self._local + CREDENTIALS_PATH,
                 "AWS_CONTAINER_AUTHORIZATION_TOKEN": credentials.attempt_token(attempt_id),
             }
 
@@ -214,6 +215,7 @@ class Server:
         return instance.Instance(
             pid=os.getpid(),
             endpoint=self.endpoint,
+            local=self._local,
             region=self.config.region,
             account=self.config.account,
             database=self.config.database_name,
@@ -228,8 +230,8 @@ class Server:
         """Take everything down, in the order opposite to that in which it was opened."""
         if self._front is not None:
             await self._front.stop_listening()
-        if self._bound is not None:
-            self._bound.close()
+        if self._place is not None:
+            self._place.close()
         if self._housekeeping is not None:
             self._housekeeping.cancel()
             await asyncio.gather(self._housekeeping, return_exceptions=True)
@@ -288,3 +290,4 @@ def _refuse_second(config: ServerConfig) -> None:
 def _settle() -> None:
     """Import what is left."""
     importlib.import_module("tidemill.server.front")
+    precompiled.end()
