@@ -66,7 +66,7 @@ class Retry:
         tags = {INTERRUPTED_TAG: str(INTERRUPTED)}
         if self.backoff is not None:
             first_s, longest_s = self.backoff
-            tags[BACKOFF_TAG] = f"{first_s:g}:{longest_s:g}"
+            tags[BACKOFF_TAG] = f"{_text(first_s)}:{_text(longest_s)}"
         return tags
 
     def exit_code(self, error: BaseException) -> int:
@@ -136,7 +136,11 @@ def _seconds(given: object) -> float:
         )
     if isinstance(given, int | float) and given > 0:
         return float(given)
-    return float(quantity.timeout_s(given))
+    return float(quantity.timeout_s(given, "backoff"))
+
+
+def _text(seconds: float) -> str:
+    return f"{seconds:.3f}".rstrip("0").rstrip(".")
 
 
 def _names(errors: Errors, kind: type[BaseException]) -> bool:

@@ -82,6 +82,7 @@ def test_an_exit_is_never_taken_for_what_the_library_means(code: int) -> None:
     ("backoff", "tag"),
     [
         (2, "2:3600"),
+        (5e6, "5000000:5000000"),
         (0.5, "0.5:3600"),
         ("2h", "7200:7200"),
         ((2, "10m"), "2:600"),
@@ -105,7 +106,7 @@ def test_an_interruption_is_told_apart_by_a_tag() -> None:
         ({"give_up_on": int}, TypeError, "give_up_on=.* must be an exception type"),
         ({"backoff": (60, 2)}, ValueError, "must not begin with the longest"),
         ({"backoff": [2]}, TypeError, "must be a time or two"),
-        ({"backoff": 0}, ValueError, "more than 0"),
+        ({"backoff": 0}, ValueError, "backoff=0 must be more than 0"),
     ],
 )
 def test_rules_that_make_no_sense(rules: dict, kind: type[Exception], told: str) -> None:  # type: ignore[type-arg]
