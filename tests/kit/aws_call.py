@@ -7,6 +7,7 @@ import ast
 import contextlib
 import json
 import logging
+import re
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -22,9 +23,35 @@ from botocore import xform_name
 from tidemill.sdk.client import Connection
 
 SERVICES = ("batch", "logs", "s3", "sts")
+IAM_ACTIONS = {
+    "s3 ListObjectsV2": "s3:ListBucket",
+    "s3 HeadBucket": "s3:ListBucket",
+    "s3 HeadObject": "s3:GetObject",
+    "s3 GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+    "s3 PutBucketLifecycleConfiguration": "s3:PutLifecycleConfiguration",
+    "s3 CreateMultipartUpload": "s3:PutObject",
+    "s3 UploadPart": "s3:PutObject",
+    "s3 CompleteMultipartUpload": "s3:PutObject",
+}
+GUIDE = Path(__file__).parents[2] / "docs" / "sdk-on-aws.md"
+_FLAGS = re.MULTILINE | re.DOTALL
 SOURCE = Path(__file__).parents[2] / "src" / "tidemill"
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
+
+
+TRANSFERS = {
+    name: [f"s3 {operation}" for operation in made]
+    for names, made in {
+        ("upload_file", "upload_fileobj"): (
+            *("PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload"),
+            "AbortMultipartUpload",
+        ),
+        ("download_file", "download_fileobj"): ("HeadObject", "GetObject"),
+    }.items()
+    for name in names
+}
+"""What boto3's managed transfers call."""
 
 
 @cache
@@ -48,7 +75,47 @@ def calls_in(folder: str) -> set[str]:
                 if node.func.attr == "get_paginator":
                     names = [arg.value for arg in node.args if isinstance(arg, ast.Constant)]
                 found |= {operations()[name] for name in names if name in operations()}
+                found |= {call for name in names for call in TRANSFERS.get(name, ())}
     return found
+
+
+def section(heading: str) -> str:
+    """What stands in docs/sdk-on-aws.md below a heading of the third level."""
+    found = re.search(rf"^### {heading}$(.+?)(?=^##|\Z)", GUIDE.read_text("utf-8"), _FLAGS)
+    assert found, f"{GUIDE.name} has no section {heading!r}"
+    return found[1]
+
+
+def table(heading: str) -> dict[str, set[str]]:
+    """The parameters of each call in that section's table."""
+    rows = re.findall(r"^\| `([^`]+)` \|([^|]*)\|", section(heading), re.MULTILINE)
+    return {call: set(re.findall(r"`(\w+)`", parameters)) for call, parameters in rows}
+
+
+def policy(heading: str) -> set[str]:
+    """The actions that the policy in that section allows; it allows and nothing else."""
+    [text] = re.findall(r"```json\n(.+?)```", section(heading), re.DOTALL)
+    statements = json.loads(text)["Statement"]
+    assert {each["Effect"] for each in statements} == {"Allow"}
+    actions = [each["Action"] for each in statements]
+    return {one for each in actions for one in ([each] if isinstance(each, str) else each)}
+
+
+def actions_for(made: dict[str, set[str]]) -> set[str]:
+    """The IAM actions that these calls need.
+
+    Source: AWS Service Authorization Reference, Batch, S3 and CloudWatch Logs.
+    """
+    needed = {
+        IAM_ACTIONS.get(call, call.replace(" ", ":"))
+        for call in made
+        if call != "sts GetCallerIdentity"
+    }
+    if "tags" in made.get("batch SubmitJob", ()):
+        needed.add("batch:TagResource")
+    if "batch RegisterJobDefinition" in made:
+        needed.add("iam:PassRole")
+    return needed
 
 
 @dataclass

@@ -56,13 +56,19 @@ def findings(connection: Connection, place: Project) -> Iterator[Finding]:
     if allowed:
         yield ok("permission", f"may {', '.join(allowed)}")
     if connection.is_aws:
-        yield unchecked("permission", f"not tried, as it changes things: {', '.join(UNTRIED)}")
+        yield unchecked("permission", f"not tried: {', '.join(UNTRIED)}")
 
 
 UNTRIED: Final = (
+    "batch:CreateConsumableResource",
+    "batch:DescribeConsumableResource",
     "batch:RegisterJobDefinition",
     "batch:SubmitJob",
     "batch:TerminateJob",
+    "batch:UpdateConsumableResource",
+    "iam:PassRole",
     "s3:CreateBucket",
+    "s3:GetLifecycleConfiguration",
+    "s3:PutLifecycleConfiguration",
     "s3:PutObject",
 )
