@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import io
 import json
 import logging
 import re
@@ -19,6 +20,7 @@ from urllib.parse import urlsplit
 import boto3
 import botocore.session
 from botocore import xform_name
+from botocore.awsrequest import AWSResponse
 
 from tidemill.sdk.client import Connection
 
@@ -183,7 +185,47 @@ def session_on(url: str) -> boto3.session.Session:
         request.url = url + request.url.removeprefix(f"{place.scheme}://{place.netloc}")
 
     session.events.register("before-send.*.*", carry)
+    Consumables().stand_in(session)
     return session
+
+
+class Consumables:
+    """Batch's consumable resources, which moto 5.2 answers by 404; only what the library reads.
+
+    That the calls are right is botocore's word: it checks parameters by AWS's model before it
+    sends any.
+    """
+
+    def __init__(self) -> None:
+        self.total: dict[str, int] = {}
+
+    def stand_in(self, session: boto3.session.Session) -> None:
+        """Answer these calls of the session's clients."""
+        for operation in ("Create", "Describe", "Update"):
+            event = f"before-send.batch.{operation}ConsumableResource"
+            session.events.register_first(event, self._answer)
+
+    def _answer(self, request: Any, event_name: str, **_: Any) -> AWSResponse:
+        given = json.loads(request.body)
+        name = given.get("consumableResourceName") or given["consumableResource"]
+        operation = event_name.rpartition(".")[2]
+        if operation == "CreateConsumableResource":
+            self.total[name] = given["totalQuantity"]
+        elif name not in self.total:
+            error = {"x-amzn-errortype": "ClientException"}
+            return AWSResponse(request.url, 400, error, _Raw(b'{"message": "There is none."}'))
+        elif operation == "UpdateConsumableResource":
+            assert given["operation"] == "SET"
+            self.total[name] = given["quantity"]
+        content = {"consumableResourceName": name, "totalQuantity": self.total[name]}
+        return AWSResponse(request.url, 200, {}, _Raw(json.dumps(content).encode()))
+
+
+class _Raw(io.BytesIO):
+    """A body as urllib3 gives it."""
+
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
 
 
 def furnish(connection: Connection) -> None:
