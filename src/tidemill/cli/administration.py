@@ -55,12 +55,11 @@ def call(data: Path | None, operation: str, params: Mapping[str, Any]) -> dict[s
     server = instance_of(data)
     key = access_key_of(data)
     credentials = Credentials(key.access_key_id, key.secret_access_key)
+    endpoint = server.local or server.endpoint
     try:
-        status, answer = _post(server.endpoint, server.region, credentials, operation, params)
+        status, answer = _post(endpoint, server.region, credentials, operation, params)
     except OSError as error:
-        raise click.ClickException(
-            f"The server at {server.endpoint} does not answer: {error}."
-        ) from error
+        raise click.ClickException(f"The server at {endpoint} does not answer: {error}.") from error
     if status != 200:
         raise click.ClickException(str(answer.get("message", answer)))
     return answer

@@ -28,6 +28,7 @@ def _folder(text: str) -> Path:
 _OPTIONS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "--host": ("host", str),
     "--port": ("port", int),
+    "--advertise": ("advertise", str),
     "--data": ("data", _folder),
     "--database": ("database", str),
     "--limits": ("limits", {"aws": "aws", "lifted": "lifted"}.__getitem__),

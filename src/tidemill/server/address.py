@@ -1,16 +1,59 @@
-"""Where the server is reached: the socket that holds its port, and the URL for clients."""
+"""Where the server is reached: the sockets that hold its port, and the URLs for clients and jobs.
+
+Jobs are given their credentials at a loopback address: boto3 takes them by HTTP from no other
+("Container credential provider", AWS SDKs and Tools Reference Guide).
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
 
 from tidemill.server.config import StartError
 
 BACKLOG = 2048
 PRIVILEGED_BELOW = 1024
-_REACHABLE = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}
+LOOPBACK = "127.0.0.1"
+WILDCARDS = {"": LOOPBACK, "0.0.0.0": LOOPBACK, "::": "::1"}
+"""Hosts that stand for all addresses, and one of those."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Sockets that listen, the URL for clients on this machine, and a loopback URL."""
+
+    sockets: list[socket.socket]
+    endpoint: str
+    local: str
+
+    def close(self) -> None:
+        """Give the port back."""
+        for each in self.sockets:
+            each.close()
+
+
+def occupy(host: str, port: int) -> Place:
+    """Hold `host:port`, and the same port on loopback where `host` leaves that out.
+
+    Raises `StartError` when either can't be had.
+    """
+    bound = bind(host, port)
+    shown = endpoint(host, bound)
+    name, number = bound.getsockname()[:2]
+    address = ip_address(name)
+    if address.is_unspecified:
+        return Place([bound], shown, shown)
+    if address.is_loopback:
+        return Place([bound], shown, _url(name, number))
+    try:
+        beside = bind(LOOPBACK, number)
+    except StartError:
+        bound.close()
+        raise
+    return Place([bound, beside], shown, _url(LOOPBACK, number))
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -55,7 +98,9 @@ def _no_address(host: str) -> str:
 
 
 def endpoint(host: str, bound: socket.socket) -> str:
-    """The URL at which this machine reaches the server: jobs are given it."""
-    port = bound.getsockname()[1]
-    reachable = _REACHABLE.get(host, host)
-    return f"http://[{reachable}]:{port}" if ":" in reachable else f"http://{reachable}:{port}"
+    """The URL at which this machine reaches the server."""
+    return _url(WILDCARDS.get(host, host), bound.getsockname()[1])
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

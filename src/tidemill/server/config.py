@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 from tidemill.platform.disk import FLOOR_BYTES
 from tidemill.platform.limit import AWS, LIFTED, Limits
@@ -41,6 +42,7 @@ class ServerConfig:
 
     host: str = "127.0.0.1"
     port: int = 5057
+    advertise: str | None = None
     data: Path = field(default_factory=default_data_folder)
     database: str | None = None
     limits: Literal["aws", "lifted"] = "aws"
@@ -57,6 +59,11 @@ class ServerConfig:
                 f"--auth off serves anybody who reaches the port, so it is allowed on loopback "
                 f"only, not on --host {self.host}; use --auth keys there."
             )
+        if self.advertise is not None and not _is_address(self.advertise):
+            raise StartError(
+                f"--advertise takes the URL at which clients reach the server, "
+                f"http://tidemill.example.com:5057, without a path, not {self.advertise!r}."
+            )
         if not ACCOUNT.fullmatch(self.account):
             raise StartError(f"--account must be 12 digits as on AWS, not {self.account!r}.")
         if not REGION.fullmatch(self.region):
@@ -71,7 +78,7 @@ class ServerConfig:
             )
         if self.database is not None and not self.database.startswith(POSTGRES_SCHEMES):
             raise StartError(
-                "--database takes the URL of a PostgreSQL database, "
+                "--database (or TIDEMILL_DATABASE) takes the URL of a PostgreSQL database, "
                 "postgresql://user:password@host/name; without it, SQLite in the data folder is "
                 "used."
             )
@@ -95,3 +102,17 @@ class ServerConfig:
     def keep_ms(self) -> int:
         """How long finished jobs and their logs are kept."""
         return int(self.keep_days * DAY_MS)
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and parts.port != 0
+            and url == f"{parts.scheme}://{parts.netloc}"
+            and "@" not in parts.netloc
+        )
+    except ValueError:
+        return False

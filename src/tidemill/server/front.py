@@ -7,6 +7,7 @@ about as long.
 from __future__ import annotations
 
 import socket
+from collections.abc import Sequence
 
 from tidemill.platform.clock import Clock, Now
 from tidemill.platform.commit import Committer
@@ -85,7 +86,7 @@ class Front:
             region=config.region,
         )
 
-    async def open(self, bound: socket.socket) -> None:
+    async def open(self, bound: Sequence[socket.socket]) -> None:
         """Open the services, then take connections on `bound`."""
         await self._objects.open()
         await self._output.open()

@@ -20,13 +20,17 @@ FILE = "server.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instance:
-    """A server that runs, as it says of itself. `database` is empty for SQLite."""
+    """A server that runs, as it says of itself. `database` is empty for SQLite.
+
+    `endpoint` is what clients are given, `local` what always works on the server's own machine.
+    """
 
     pid: int
     endpoint: str
     region: str
     account: str
     database: str = ""
+    local: str = ""
 
 
 class Note:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from uvicorn.config import Config
@@ -65,9 +66,9 @@ class Connection(HttpToolsProtocol):
 
 
 class Listener:
-    """Serves an ASGI application on a bound socket."""
+    """Serves an ASGI application on bound sockets."""
 
-    def __init__(self, application: Any, bound: socket.socket) -> None:
+    def __init__(self, application: Any, bound: Sequence[socket.socket]) -> None:
         self._bound = bound
         self._config = Config(
             application,
@@ -82,23 +83,21 @@ class Listener:
             timeout_keep_alive=KEEP_ALIVE_S,
         )
         self._state = ServerState()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
 
     async def open(self) -> None:
         """Begin to accept connections."""
         self._config.load()
-        self._server = await asyncio.get_running_loop().create_server(
-            lambda: Connection(self._config, self._state, {}),
-            sock=self._bound,
-            backlog=BACKLOG,
-        )
+        for each in self._bound:
+            server = await asyncio.get_running_loop().create_server(
+                lambda: Connection(self._config, self._state, {}), sock=each, backlog=BACKLOG
+            )
+            self._servers.append(server)
 
     async def close(self) -> None:
         """Accept no more, let requests under way finish, at most `SHUTDOWN_S`."""
-        if self._server is None:
-            self._bound.close()
-            return
-        self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self._state.connections):
             connection.shutdown()
         tasks = list(self._state.tasks)

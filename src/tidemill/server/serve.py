@@ -11,6 +11,7 @@ import sys
 
 from tidemill.platform.engine import EngineError
 from tidemill.platform.store import StoreError
+from tidemill.server.address import WILDCARDS
 from tidemill.server.config import LOOPBACK_HOSTS, ServerConfig, StartError
 from tidemill.server.wiring import Server
 
@@ -111,6 +112,9 @@ def _say_ready(server: Server, ready_fd: int | None) -> None:
     elif config.host not in LOOPBACK_HOSTS:
         lines.append("Requests are signed but not encrypted: beyond a network that you trust, put")
         lines.append("a proxy with TLS before it.")
+    if config.host in WILDCARDS and config.advertise is None:
+        lines.append("Clients on other machines need its name: --advertise http://NAME:PORT has")
+        lines.append("`tidemill config` and jobs say it.")
     lines.append(f"Jobs run as the user {_user()}. Ctrl-C stops the server and leaves running jobs")
     lines.append("running; `tidemill stop --jobs` ends both.")
     sys.stderr.write("\n".join(lines) + "\n")

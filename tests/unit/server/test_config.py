@@ -24,6 +24,12 @@ from tidemill.server.config import ServerConfig, StartError, default_data_folder
         ({"keep_days": float("nan")}, "--keep"),
         ({"keep_days": float("inf")}, "--keep"),
         ({"database": "sqlite:///x"}, "postgresql://"),
+        ({"advertise": "tidemill.example.com:5057"}, "--advertise"),
+        ({"advertise": "http://tidemill.example.com/api"}, "--advertise"),
+        ({"advertise": "http://tidemill.example.com:5057/"}, "--advertise"),
+        ({"advertise": "http://me:pw@tidemill.example.com"}, "--advertise"),
+        ({"advertise": "http://tidemill.example.com:port"}, "--advertise"),
+        ({"advertise": "http://"}, "--advertise"),
     ],
 )
 def test_refused(options: dict[str, Any], words: str) -> None:
@@ -40,6 +46,8 @@ def test_refused(options: dict[str, Any], words: str) -> None:
         {"keep_days": 0.5},
         {"region": "local"},
         {"database": "postgres://host/db"},
+        {"advertise": "https://tidemill.example.com"},
+        {"advertise": "http://[::1]:5057"},
     ],
 )
 def test_allowed(options: dict[str, Any]) -> None:
