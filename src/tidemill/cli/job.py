@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,18 +16,38 @@ from tidemill.cli.connection import client
 
 ACTIVE = ("SUBMITTED", "PENDING", "RUNNABLE", "STARTING", "RUNNING")
 DESCRIBE_MAX = 100
+NEWEST_MAX = 1000
+_ID_BEGINS = re.compile(r"[0-9a-f]{4}[0-9a-f-]{0,32}(?=$|[:#])")
 
 
 def describe(job_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """The details of each id, in the order asked; an unknown one is refused by name."""
+    """The details of each id, in the order asked; an unknown one is refused by name.
+
+    The first letters of an id do, where no other of the newest thousand jobs begins so.
+    """
     wanted = list(job_ids)
     found = find(wanted)
-    for job_id in wanted:
+    for place, job_id in enumerate(wanted):
         if job_id not in found:
-            raise click.ClickException(
-                f"No job has the id {job_id!r}; `tidemill ps --all` lists the jobs there are."
-            )
+            wanted[place] = whole = _whole(job_id)
+            found |= find([whole])
     return [found[job_id] for job_id in wanted]
+
+
+def _whole(begun: str) -> str:
+    """The id that begins so, of a job or, after `:` or `#`, of a part of it."""
+    letters = _ID_BEGINS.match(begun)
+    jobs = itertools.islice(newest(), NEWEST_MAX) if letters else iter(())
+    start = letters[0] if letters else ""
+    fitting = [job["jobId"] for job in jobs if job["jobId"].startswith(start)]
+    if len(fitting) > 1:
+        raise click.ClickException(f"{len(fitting)} jobs have ids that begin with {start}.")
+    whole = "".join(fitting) + begun[len(start) :]
+    if not fitting or whole not in find([whole]):
+        raise click.ClickException(
+            f"No job has the id {begun!r}; `tidemill ps --all` lists the jobs there are."
+        )
+    return whole
 
 
 def find(job_ids: list[str]) -> dict[str, dict[str, Any]]:

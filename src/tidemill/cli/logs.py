@@ -34,14 +34,14 @@ def logs(job_id: str, follow: bool, attempt: int | None, as_json: bool) -> None:
     its index; ID:INDEX names one child of an array, and ID#INDEX one node. --json prints one
     object a line.
     """
+    [job] = describe([job_id])
+    job_id = job["jobId"]
     printer = Printer(job_id, as_json)
     if attempt is not None:
-        [job] = describe([job_id])
         printer.print_new(_group(job), _stream_of(job, attempt), "")
     elif follow:
         _follow(job_id, printer)
     else:
-        [job] = describe([job_id])
         _print_all(job, printer)
         if not printer.has_printed and not as_json:
             click.echo(_silence(job), err=True)

@@ -17,6 +17,7 @@ from tidemill.cli.job import describe, exit_code
 from tidemill.cli.joined import plain
 from tidemill.cli.logs import Printer
 from tidemill.cli.need import NEED_OPTIONS, needs_of
+from tidemill.cli.outcome import said
 from tidemill.cli.target import job_of
 from tidemill.cli.wait import Report
 from tidemill.sdk.function import Job
@@ -139,11 +140,5 @@ def _reason(made: Any, ended: dict[str, Any]) -> str:
     try:
         made.result()
     except Exception as error:  # noqa: BLE001 - the function's own, whatever it is
-        said = str(error)
-        kind = type(error).__name__
-        return (
-            f"{kind}: {said}"
-            if said and kind not in ("JobFailed", "RemoteException")
-            else (said or kind)
-        )
+        return said(error)
     return explain(ended)

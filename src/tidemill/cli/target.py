@@ -49,10 +49,10 @@ def _load(place: str, name: str) -> tuple[ModuleType, Any]:
         path = Path(place).resolve()
         if not path.is_file():
             raise click.ClickException(f"There is no file {place}.")
-        _see_first(str(path.parent))
+        see_first(str(path.parent))
         place = str(path)
     else:
-        _see_first(os.getcwd())  # noqa: PTH109 - sys.path is of texts
+        see_first(os.getcwd())  # noqa: PTH109 - sys.path is of texts
     try:
         found = reference.load(f"{place}:{name}")
     except AttributeError as error:
@@ -74,7 +74,7 @@ def _load(place: str, name: str) -> tuple[ModuleType, Any]:
     return sys.modules[reference.SCRIPT_MODULE if place.endswith(".py") else place], found
 
 
-def _see_first(folder: str) -> None:
+def see_first(folder: str) -> None:
     """Have the script's own folder go first among those that modules are imported from."""
     if folder not in sys.path:
         sys.path.insert(0, folder)

@@ -30,7 +30,7 @@ def wait(job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None
     Exits with the first job's exit code that is not 0, with 1 for a failed job that has none, and
     with 124 when --timeout passes first.
     """
-    jobs = _ended(list(job_ids), timeout)
+    jobs = _ended([job["jobId"] for job in describe(job_ids)], timeout)
     if as_json:
         print_json(jobs)
     else:
