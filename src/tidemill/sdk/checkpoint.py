@@ -87,7 +87,7 @@ class _Places:
         s3 = client.current().client("s3")
         try:
             found: dict[str, list[Any]] = json.loads(bucket.get(client.current(), self.url))
-        except s3.exceptions.NoSuchKey:
+        except (s3.exceptions.NoSuchKey, s3.exceptions.NoSuchBucket):
             return {}
         return found
 

@@ -134,7 +134,8 @@ class File:
             return
         source.seek(0)
         name, key = bucket.split(self.url)
-        client.client("s3").upload_fileobj(source, name, key)
+        with self._found():
+            client.client("s3").upload_fileobj(source, name, key)
 
     def _write(self, data: bytes) -> None:
         if courier.carry(self.url, data):

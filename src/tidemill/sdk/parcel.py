@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
+from tidemill.sdk import bucket, client
 from tidemill.sdk.file import File
 
 SENDERS: Final = 8
@@ -63,7 +64,17 @@ class Outgoing:
 
     def send(self) -> None:
         """Upload them all."""
-        _each(lambda sent: File(sent[0]).upload(sent[1]), [*self._paths.items()])
+        _each(_send, [*self._paths.items()])
+
+
+def _send(sent: tuple[str, Path]) -> None:
+    url, path = sent
+    try:
+        File(url).upload(path)
+    except FileNotFoundError:
+        # Nothing was written into the bucket yet, not even a job's inputs: this makes it.
+        bucket.put(client.current(), url, b"")
+        File(url).upload(path)
 
 
 _outgoing: Outgoing | None = None

@@ -53,7 +53,7 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def _stored(monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store()
-    s3 = SimpleNamespace(exceptions=SimpleNamespace(NoSuchKey=Missing))
+    s3 = SimpleNamespace(exceptions=SimpleNamespace(NoSuchKey=Missing, NoSuchBucket=Missing))
     monkeypatch.setattr(client, "current", lambda: SimpleNamespace(client=lambda _: s3))
     monkeypatch.setattr(bucket, "get", store.get)
     monkeypatch.setattr(courier, "put", store.put)
