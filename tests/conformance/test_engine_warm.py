@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("tests.conformance.engine")
+pytest.register_assert_rewrite("tidemill.engines.conformance")
 
-from tests.conformance.engine import Lab  # noqa: E402
-
+from tidemill.engines.conformance import Lab  # noqa: E402
 from tidemill.engines.process import proc  # noqa: E402
 from tidemill.engines.process.engine import ProcessEngine  # noqa: E402
 from tidemill.platform.engine import Attempt  # noqa: E402

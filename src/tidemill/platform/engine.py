@@ -122,7 +122,7 @@ Observe = Callable[[Sequence[Observation]], None]
 
 
 class Engine(Protocol):
-    """The contract of an engine; `tests/conformance/engine.py` checks any implementation.
+    """The contract of an engine; `tidemill.engines.conformance` checks any implementation.
 
     `look_ahead` is True when the engine may be given more attempts than there is room for and
     starts them in the order given as room comes free in their pool.

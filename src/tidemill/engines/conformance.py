@@ -1,4 +1,4 @@
-"""What any engine must do, as tests: subclass `EngineSuite` and say how to make yours.
+"""What any engine must do, as tests for pytest: subclass `EngineSuite`, say how to make yours.
 
     class TestMine(EngineSuite):
         def make_engine(self, folder: Path) -> Engine:
@@ -6,7 +6,7 @@
 
 `make_engine` may be called again on the same folder: the second engine is a restarted server's.
 Jobs are small programs of /bin/sh. An engine whose jobs run elsewhere overrides `scratch` with a
-folder that both sides see.
+folder that both sides see. Nothing but tests imports this module: it needs pytest.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ class Lab:
         self._numbers = itertools.count(1)
 
     def open(self, *, epoch: int = 1, pools: Sequence[Pool] = (POOL,)) -> None:
+        """Open the engine for a server of this epoch, with these pools."""
+
         async def enter() -> None:
             await self.engine.open(self._observe, epoch=epoch)
             self.engine.resize(pools)
@@ -69,10 +71,12 @@ class Lab:
         self.open(epoch=epoch)
 
     def close(self) -> None:
+        """Close the engine and end its jobs."""
         self.run(self.engine.close(stop_jobs=True))
         self.runner.close()
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """The result of `work` on the engine's loop; `TimeoutError` after `DEADLINE_S`."""
         return self.runner.run(asyncio.wait_for(work, DEADLINE_S))
 
     def attempt(
@@ -103,6 +107,7 @@ class Lab:
         return self.attempt("/bin/sh", "-c", script, **rest)
 
     def start(self, *attempts: Attempt) -> None:
+        """Order the engine to start attempts; so do the next four, as the protocol has them."""
         self._do(lambda: self.engine.start(attempts))
 
     def stop(self, attempt: Attempt, grace_s: float = 5.0) -> None:
@@ -118,15 +123,19 @@ class Lab:
         self._do(lambda: self.engine.resize(pools))
 
     def started(self, attempt: Attempt) -> Started:
+        """Wait for the report of a start."""
         return self._await(Started, attempt)
 
     def exited(self, attempt: Attempt) -> Exited:
+        """Wait for the report of an end."""
         return self._await(Exited, attempt)
 
     def lost(self, attempt: Attempt) -> Lost:
+        """Wait for the report of a loss."""
         return self._await(Lost, attempt)
 
     def reports(self, attempt: Attempt) -> list[Observation]:
+        """All that has been reported of an attempt, in order."""
         return [seen for seen in self.seen if seen.attempt_id == attempt.attempt_id]
 
     def output(self, attempt: Attempt) -> list[str]:
@@ -140,7 +149,7 @@ class Lab:
         """Let the engine work until something outside of it has come about."""
 
         async def watch() -> None:
-            while not is_so():
+            while not is_so():  # noqa: ASYNC110 - what it waits for sets no event
                 await asyncio.sleep(0.002)
 
         self.run(watch())
@@ -172,19 +181,22 @@ class Lab:
 
 
 class EngineSuite:
-    """The tests."""
+    """The tests. A subclass whose name begins with `Test` has them run."""
 
     def make_engine(self, folder: Path) -> Engine:
+        """A new engine, not open yet, that keeps what it keeps in `folder`."""
         raise NotImplementedError
 
     @pytest.fixture
     def scratch(self, tmp_path: Path) -> Path:
+        """An empty folder that the jobs can write to."""
         folder = tmp_path / "scratch"
         folder.mkdir()
         return folder
 
     @pytest.fixture
     def lab(self, tmp_path: Path) -> Iterator[Lab]:
+        """An open engine."""
         lab = Lab(lambda: self.make_engine(tmp_path), tmp_path)
         lab.open()
         yield lab
