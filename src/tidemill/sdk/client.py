@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
 from tidemill.sdk.session import default as default_session
 
@@ -122,6 +121,8 @@ def _tell_patience(params: dict[str, Any], **_: Any) -> None:
 
 def is_aws(endpoint_url: str) -> bool:
     """Whether an endpoint is AWS's own, in any partition."""
+    from urllib.parse import urlsplit
+
     host = urlsplit(endpoint_url).hostname or ""
     return host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws"))
 

@@ -12,7 +12,6 @@ is written, the end of the stream if not.
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import re
 import select
@@ -21,12 +20,15 @@ import threading
 import time
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
-from urllib.parse import SplitResult, urlsplit
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tidemill.sdk import bucket, client
 from tidemill.sdk.client import Connection
 from tidemill.sdk.signature import signed_headers
+
+if TYPE_CHECKING:
+    import http.client
+    from urllib.parse import SplitResult
 
 MESSAGE_BYTES_MAX: Final = 100_000  # a packet must fit into a socket's buffer
 _ANSWER_S: Final = 30.0
@@ -44,6 +46,8 @@ class Courier:
         """Starts that of the bucket `name`; in a process with one thread, no open connections."""
         s3 = connection.client("s3")
         params = {"Bucket": name, "Key": "key"}
+        from urllib.parse import urlsplit
+
         url = urlsplit(s3.generate_presigned_url("put_object", Params=params))
         self.credentials = _frozen(connection)
         self._looked_s = time.monotonic()
@@ -159,6 +163,8 @@ def _let_go_of_all_but(kept: int) -> None:
 
 def _carry(receiving: socket.socket, url: SplitResult, region: str, credentials: Any) -> None:
     """Write one object after another until nobody is left who could send any."""
+    import http.client
+
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     peer = kind(url.hostname or "", url.port, timeout=_ANSWER_S)
     path = url.path.removesuffix("key")
@@ -178,6 +184,8 @@ def _carry(receiving: socket.socket, url: SplitResult, region: str, credentials:
 def _is_written(
     peer: http.client.HTTPConnection, target: str, body: bytes, headers: dict[str, str]
 ) -> bool:
+    import http.client
+
     for _ in range(2):  # a kept connection may have been closed meanwhile
         try:
             peer.request("PUT", target, body, headers)
