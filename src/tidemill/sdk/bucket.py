@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -47,32 +48,32 @@ def put(connection: Connection, url: str, body: bytes) -> None:
         s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 
-def put_new(connection: Connection, url: str, body: bytes) -> bool:
-    """Write one object where there is none; False, and nothing is written, where there is one."""
+def put_new(connection: Connection, url: str, body: bytes) -> str | None:
+    """Write one object where there is none, and give its ETag; None where there is one already."""
     return _put_if(connection, url, body, {"IfNoneMatch": "*"})
 
 
-def replace(connection: Connection, url: str, body: bytes, tag: str) -> bool:
-    """Write an object anew if it still is the one with this ETag; False if it is another."""
+def replace(connection: Connection, url: str, body: bytes, tag: str) -> str | None:
+    """Write an object anew if it still is the one with this ETag, and give its new one."""
     return _put_if(connection, url, body, {"IfMatch": tag})
 
 
-def _put_if(connection: Connection, url: str, body: bytes, condition: dict[str, str]) -> bool:
+def _put_if(connection: Connection, url: str, body: bytes, condition: dict[str, str]) -> str | None:
     s3 = connection.client("s3")
     bucket, key = split(url)
     try:
-        s3.put_object(Bucket=bucket, Key=key, Body=body, **condition)
+        tag: str = s3.put_object(Bucket=bucket, Key=key, Body=body, **condition)["ETag"]
     except s3.exceptions.ClientError as error:
         match error.response["Error"]["Code"]:
             case "PreconditionFailed" | "ConditionalRequestConflict":
-                return False
+                return None
             case "NoSuchBucket":
                 _make(s3, bucket)
                 return _put_if(connection, url, body, condition)
             case "NoSuchKey" if "IfMatch" in condition:
-                return False
+                return None
         raise
-    return True
+    return tag
 
 
 def _make(s3: Any, bucket: str) -> None:
@@ -83,11 +84,29 @@ def _make(s3: Any, bucket: str) -> None:
         expiry.keep(s3, bucket, expiry.DEFAULT_DAYS)
 
 
-def get_tagged(connection: Connection, url: str) -> tuple[bytes, str]:
-    """An object's bytes and its ETag; raises boto3's `NoSuchKey`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """An object, and how long ago it was written, by the store's own clock."""
+
+    body: bytes
+    tag: str
+    age_s: float
+
+
+def find(connection: Connection, url: str) -> Found | None:
+    """The object, or None where there is none."""
+    s3 = connection.client("s3")
     bucket, key = split(url)
-    answer = connection.client("s3").get_object(Bucket=bucket, Key=key)
-    return answer["Body"].read(), answer["ETag"]
+    try:
+        answer = s3.get_object(Bucket=bucket, Key=key)
+    except s3.exceptions.NoSuchKey:
+        return None
+    from email.utils import parsedate_to_datetime
+
+    told = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    now = parsedate_to_datetime(told) if told else datetime.now(UTC)
+    age_s = (now - answer["LastModified"]).total_seconds()
+    return Found(body=answer["Body"].read(), tag=answer["ETag"], age_s=age_s)
 
 
 def get(connection: Connection, url: str, span: tuple[int, int] | None = None) -> bytes:
@@ -106,6 +125,16 @@ def get_if_small(connection: Connection, url: str, at_most_bytes: int) -> bytes 
     with contextlib.closing(answer["Body"]) as body:
         small: bytes | None = body.read() if answer["ContentLength"] <= at_most_bytes else None
         return small
+
+
+def keep(connection: Connection, name: str, days: int) -> None:
+    """See to it that what is kept so many days is removed then; makes the bucket if need be."""
+    s3 = connection.client("s3")
+    try:
+        expiry.keep(s3, name, days)
+    except s3.exceptions.NoSuchBucket:
+        _make(s3, name)
+        expiry.keep(s3, name, days)
 
 
 def get_many(connection: Connection, urls: list[str]) -> list[bytes]:

@@ -32,7 +32,8 @@ def days_of(amount: float | str | timedelta | None) -> int | None:
 def keep(s3: Any, bucket: str, days: int) -> None:
     """See to it that the bucket has the rule for so many days.
 
-    Who may not change the bucket's rules is warned, and what he submits is never removed.
+    Who may not change the bucket's rules is warned, and what he submits is never removed. Raises
+    boto3's error where there is no such bucket.
     """
     try:
         rules = _rules(s3, bucket)
@@ -48,6 +49,8 @@ def keep(s3: Any, bucket: str, days: int) -> None:
             Bucket=bucket, LifecycleConfiguration={"Rules": [*rules, rule]}
         )
     except s3.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] == "NoSuchBucket":
+            raise
         warnings.warn(
             f"Results in the bucket {bucket} will not be removed after {days} days: its lifecycle "
             f"rules can't be set ({error}).",

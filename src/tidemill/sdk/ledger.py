@@ -108,6 +108,11 @@ class Ledger:
         self._ended = {job_id: sight for job_id, sight in seen.items() if sight.has_ended}
         return seen[ids[0]] if len(ids) == 1 else self._merged([seen[job_id] for job_id in ids])
 
+    def sight(self, part: Part) -> Sight:
+        """One of the jobs by itself."""
+        found = self._ended.get(part.job_id)
+        return found or watch.look(self.connection, part.job_id)
+
     def _merged(self, sights: list[Sight]) -> Sight:
         again = sum(len(part.indices) for part in self.parts[len(self.first) :])
         # What is done again had failed: it counts by its newest job alone.
@@ -144,8 +149,9 @@ class Ledger:
     def claim(self) -> int:
         """Take the next generation's number for this process; `TidemillError` if another has."""
         number = self._number + 1
-        taken = bucket.put_new(self.connection, self._url(number), _content(()))
-        if not taken:
+        if number == 1 and len(self.first) == 1:
+            self.note_first()
+        if bucket.put_new(self.connection, self._url(number), _content(())) is None:
             raise TidemillError(
                 f"The run {self.first[0].job_id} is being retried elsewhere at this moment; look "
                 f"at it again before you retry it."
@@ -159,8 +165,8 @@ class Ledger:
         bucket.put(self.connection, self._url(number), _content(made))
         self._generations.append(made)
 
-    def note_shards(self) -> None:
-        """Write down the first jobs, where there are several."""
+    def note_first(self) -> None:
+        """Write down the first jobs, so that they are found from the id of any other."""
         bucket.put(self.connection, self._url(0), _content(self.first))
 
     def note_dependent(self, job_id: str) -> None:

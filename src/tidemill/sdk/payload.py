@@ -21,6 +21,8 @@ from tidemill.sdk.shape import PLAIN, Shape, hints_of, shape_of
 INLINE: Final = "data:application/json,"
 INLINE_BYTES: Final = 4096
 RUN: Final = "r"
+CALL: Final = "c"
+"""The kind of a bundle's part that is a whole call."""
 _MAP: Final = b'{"map":'
 _POSITIONAL: Final = (
     inspect.Parameter.POSITIONAL_ONLY,
@@ -61,6 +63,15 @@ class Parameters:
             return self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self.function_name}() {error}") from None
+
+    def takes(self, name: str, positional: int) -> bool:
+        """Whether a call with so many positional arguments can take this keyword too."""
+        if name not in self._signature.parameters:
+            return bool(self._others)
+        kind = self._signature.parameters[name].kind
+        if kind is inspect.Parameter.POSITIONAL_OR_KEYWORD:
+            return self._positional.index(name) >= positional
+        return kind is inspect.Parameter.KEYWORD_ONLY or bool(self._others)
 
     def name(self, place: int | str) -> str:
         """The parameter at `place`."""

@@ -2,91 +2,331 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from tidemill.sdk import bucket, bundle, definition, limit, payload
+from tidemill.sdk import bucket, bundle, concurrency, definition, expiry, key, limit, payload
 from tidemill.sdk.client import Connection
 from tidemill.sdk.codec import Encoded
+from tidemill.sdk.context import TENANT_VARIABLE, TIMEOUT_VARIABLE
 from tidemill.sdk.definition import INPUTS, RESULTS, Needs
 from tidemill.sdk.error import SubmitError
+from tidemill.sdk.handle import RESULTS as RESULTS_FOLDER
+from tidemill.sdk.index_set import IndexSet
+from tidemill.sdk.ledger import Ledger, Part
+from tidemill.sdk.lookup import MAP, OPTIONS, map_text
+from tidemill.sdk.option import DELAY_TAG, NOTHING, Order
+
+DEFAULT_QUEUE: Final = "default"
+FAIR_QUEUE: Final = "fair"
+ARRAY_MAX: Final = 10_000
+"""AWS's largest array."""
+DEPENDENCIES_MAX: Final = 20
+RANGES_LETTERS_MAX: Final = 8192
+_LIMIT: Final = re.compile(r"arrayProperties\.size should be from \d+ to (\d+)")
+H = TypeVar("H", bound=key.Submitted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Submission:
-    """A job that was submitted: its id, and the URL under which its results will lie."""
+class Upstream:
+    """A run to wait for: its ledger, and whether child i waits for its child i alone."""
 
-    job_id: str
-    results: str
+    ledger: Ledger
+    ids: tuple[str, ...]
+    is_along: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a run is to be: where, of what inputs, how many children, after what."""
+
+    run_url: str
+    inputs: str
+    size: int
+    map_text: str | None = None
+    upstream: tuple[Upstream, ...] = ()
 
 
 class Submitter:
-    """Submits the jobs of one function over one connection."""
+    """Submits the jobs of one function over one connection, with the options of one call."""
 
-    def __init__(self, connection: Connection, reference: str, needs: Needs) -> None:
+    def __init__(
+        self, connection: Connection, reference: str, needs: Needs, order: Order = NOTHING
+    ) -> None:
+        """`needs` are the function's own; what the order changes is sent with each job."""
         self.connection = connection
-        self._needs = needs
+        self.reference = reference
+        self._own = needs
+        self._order = order
+        self._needs = order.needs(needs) if order.changes else needs
         self._project = definition.place_of_jobs(connection)
-        self.reference = self._project.reference(reference)
+        self._claim: key.Claim | None = None
+        if order.priority is not None and order.tenant is None:
+            raise SubmitError(
+                f"{reference.rpartition(':')[2]} was given priority={order.priority}, which counts "
+                f"among the jobs of one tenant; give tenant= as well."
+            )
+        self._is_again = False
         if connection.is_aws:
-            limit.check(reference.rpartition(":")[2], needs, self._project)
+            limit.check(reference.rpartition(":")[2], self._needs, self._project)
+            self._refuse_delay()
 
-    def one(self, call: bytes, depends_on: Sequence[str]) -> Submission:
+    def _refuse_delay(self) -> None:
+        if self._order.delay_s is not None:
+            raise SubmitError(
+                f"{self.reference.rpartition(':')[2]} was given delay=, and AWS Batch starts every "
+                f"job as soon as it can; have EventBridge Scheduler submit it later."
+            )
+
+    @property
+    def queue(self) -> str:
+        """The queue; what is for a tenant goes to `fair`, which lies beside `default`."""
+        queue = self._needs.queue or self._project.queue
+        return FAIR_QUEUE if self._order.tenant and queue == DEFAULT_QUEUE else queue
+
+    @property
+    def name(self) -> str:
+        """The job definition's name."""
+        return definition.name_of(self.reference)
+
+    def once(self, submit: Callable[[], H], known: Callable[[str], H]) -> H:
+        """What `submit` gives, or the handle of what was submitted with the same key before."""
+        if self._order.key is None:
+            return submit()
+        place = bucket.name_of(self.connection, self._project.bucket)
+        self._keep(place, key.KEEP_DAYS)
+        folder = f"s3://{place}/{expiry.prefix(key.KEEP_DAYS)}"
+        url = key.url_of(folder, self.reference, self._order.key)
+        new = key.claim_of(self.name, self.reference, self._order.key, self._new_url())
+
+        def claimed(claim: key.Claim, is_again: bool) -> H:
+            self._claim, self._is_again = claim, is_again
+            return submit()
+
+        def find(name: str) -> str | None:
+            return key.find_job(self.connection, self.queue, name)
+
+        return key.once(self.connection, url, new, claimed, find, known)
+
+    def one(self, call: bytes, upstream: Sequence[Upstream]) -> Ledger:
         """One job for one call, packed by `payload`."""
-        run = self._new_run()
+        run = self.new_run()
         inputs = payload.INLINE + call.decode("ascii")
-        # AWS fails a job whose command and environment, as JSON, have more than 8,192 letters.
-        if len(json.dumps(inputs)) > payload.INLINE_BYTES:
+        if len(call) > payload.INLINE_BYTES:
             inputs = run + "call"
             bucket.put(self.connection, inputs, call)
-        return self._submit(run, inputs, 1, [{"jobId": job_id} for job_id in depends_on])
+        return self.submit(Plan(run_url=run, inputs=inputs, size=1, upstream=tuple(upstream)))
 
-    def chunks(self, chunks: Sequence[Encoded]) -> Submission:
-        """One array job with a child for each chunk; a plain job for a single one."""
-        run = self._new_run()
+    def chunks(self, chunks: Sequence[Encoded], items: int, chunk: int) -> Ledger:
+        """A map with a child for each chunk."""
+        run = self.new_run()
         inputs = run + "bundle"
         bucket.put(self.connection, inputs, bundle.pack(chunks))
-        return self._submit(run, inputs, len(chunks), [])
+        text = map_text(items, chunk)
+        return self.submit(Plan(run_url=run, inputs=inputs, size=len(chunks), map_text=text))
 
-    def along(self, upstream: dict[str, Any], job_id: str) -> Submission:
-        """An array job whose children each take the result of the same child of another."""
-        size = int(upstream["children"])
-        inputs = payload.INLINE + payload.pack_map(upstream).decode("ascii")
-        dependency = {"jobId": job_id} | ({"type": "N_TO_N"} if size > 1 else {})
-        return self._submit(self._new_run(), inputs, size, [dependency])
+    def calls(self, calls: Sequence[Encoded], upstream: Sequence[Upstream]) -> Ledger:
+        """A map with a child for each call, packed by `payload`."""
+        run = self.new_run()
+        inputs = run + "calls"
+        bucket.put(self.connection, inputs, bundle.pack(calls))
+        text = map_text(len(calls), 1)
+        return self.submit(
+            Plan(
+                run_url=run,
+                inputs=inputs,
+                size=len(calls),
+                map_text=text,
+                upstream=tuple(upstream),
+            )
+        )
 
-    def _new_run(self) -> str:
-        name = bucket.name_of(self.connection, self._project.bucket)
-        return bucket.new_run_url(name, self._needs.keep_days)
+    def along(self, found: dict[str, Any], items: int, chunk: int, upstream: Upstream) -> Ledger:
+        """A map whose children each take the result of the same child of another."""
+        inputs = payload.INLINE + payload.pack_map(found).decode("ascii")
+        return self.submit(
+            Plan(
+                run_url=self.new_run(),
+                inputs=inputs,
+                size=int(found["children"]),
+                map_text=map_text(items, chunk),
+                upstream=(upstream,),
+            )
+        )
 
-    def _submit(
-        self, run: str, inputs: str, size: int, depends_on: list[dict[str, str]]
-    ) -> Submission:
-        wanted = definition.definition_of(self.reference, self._needs, self._project)
-        results = run + "results/"
-        request: dict[str, Any] = {
-            "jobName": wanted["jobDefinitionName"],
-            "jobQueue": self._needs.queue or self._project.queue,
-            "jobDefinition": definition.arn(self.connection, wanted),
-            "parameters": {INPUTS: inputs, RESULTS: results},
-            "dependsOn": depends_on,
-        }
-        environment = self._project.environment()
-        if environment:
-            pairs = [{"name": name, "value": value} for name, value in environment.items()]
-            request["containerOverrides"] = {"environment": pairs}
+    def new_run(self) -> str:
+        """Where all that belongs to the new run will lie."""
+        return self._new_url() if self._claim is None else self._claim.run_url
+
+    def _new_url(self) -> str:
+        place = bucket.name_of(self.connection, self._project.bucket)
+        days = self._needs.keep_days
+        if days is not None and (self._project.bucket or days != expiry.DEFAULT_DAYS):
+            self._keep(place, days)  # the library's own bucket is made with the default's rule
+        return bucket.new_run_url(place, days)
+
+    def _keep(self, place: str, days: int) -> None:
+        if (place, days) not in self.connection.kept:
+            bucket.keep(self.connection, place, days)
+            self.connection.kept.add((place, days))
+
+    def submit(self, plan: Plan) -> Ledger:
+        """The jobs of a plan: one, or several arrays where one would be too large."""
+        most = self.connection.array_max or plan.size
+        if plan.size <= most:
+            try:
+                parts = [self._part(plan, IndexSet.span(0, plan.size), "")]
+            except _TooLarge as refused:
+                self.connection.array_max = most = refused.most
+            else:
+                return self._ledger(plan, parts)
+        spans = [
+            IndexSet.span(first, min(most, plan.size - first))
+            for first in range(0, plan.size, most)
+        ]
+        made = [self._part(plan, span, f"#{span[0]}", at) for at, span in enumerate(spans)]
+        ledger = self._ledger(plan, made)
+        ledger.note_first()
+        return ledger
+
+    def _ledger(self, plan: Plan, parts: list[Part]) -> Ledger:
+        for each in plan.upstream:
+            each.ledger.note_dependent(parts[0].job_id)
+        return Ledger(self.connection, plan.run_url, [parts])
+
+    def again(self, plan: Plan, indices: IndexSet, generation: int) -> list[Part]:
+        """Jobs that do these children of a run again."""
+        most = self.connection.array_max or ARRAY_MAX
+        return [
+            self._part(plan, piece, f"#{piece.text()}@{generation}")
+            for piece in indices.pieces(most, RANGES_LETTERS_MAX)
+        ]
+
+    def _part(self, plan: Plan, indices: IndexSet, mark: str, shard: int = 0) -> Part:
+        request = self._request(plan, mark)
+        size = len(indices)
         if size > 1:
             request["arrayProperties"] = {"size": size}
-        return Submission(job_id=self._send(request, size), results=results)
+        dependencies = [*self._dependencies(plan, shard, size)]
+        if dependencies:
+            request["dependsOn"] = dependencies
+        if self._claim is not None:
+            request["jobName"] = self._claim.name + (f"-{shard}" if shard else "")
+            if self._is_again:
+                found = key.find_job(self.connection, self.queue, request["jobName"])
+                if found is not None:
+                    return Part(found, indices)
+        return Part(self._send(request, size), indices)
+
+    def _dependencies(self, plan: Plan, shard: int, size: int) -> Iterable[dict[str, str]]:
+        ids: dict[str, dict[str, str]] = {}
+        for each in plan.upstream:
+            if each.is_along and not each.ledger.is_retried:
+                part = each.ledger.first[shard]
+                ids[part.job_id] = {"type": "N_TO_N"} if size > 1 else {}
+            else:
+                ids |= {job_id: {} for job_id in each.ids}
+        for given in self._order.depends_on:
+            every = [given] if isinstance(given, str) else given.upstream_ids()
+            ids |= {job_id: {} for job_id in every if job_id not in ids}
+        return ({"jobId": job_id} | kind for job_id, kind in ids.items())
+
+    def _request(self, plan: Plan, mark: str) -> dict[str, Any]:
+        wanted = definition.definition_of(self.reference, self._own, self._project)
+        parameters = {INPUTS: plan.inputs, RESULTS: f"{plan.run_url}{RESULTS_FOLDER}{mark}"}
+        request: dict[str, Any] = {
+            "jobName": wanted["jobDefinitionName"],
+            "jobQueue": self.queue,
+            "jobDefinition": definition.arn(self.connection, wanted),
+            "parameters": parameters,
+        }
+        if plan.map_text is not None:
+            parameters[MAP] = plan.map_text
+        overrides: dict[str, Any] = {}
+        if environment := self._environment():
+            pairs = [{"name": name, "value": value} for name, value in environment.items()]
+            overrides["environment"] = pairs
+        if self._order.changes:
+            parameters[OPTIONS] = self._order.text()
+            request |= self._changed(overrides)
+        if overrides:
+            request["containerOverrides"] = overrides
+        return request | self._options()
+
+    def _environment(self) -> dict[str, str]:
+        environment = self._project.environment() | dict(self._needs.environment)
+        if self._order.tenant is not None:
+            environment[TENANT_VARIABLE] = self._order.tenant
+        if self._needs.timeout_s is not None:
+            environment[TIMEOUT_VARIABLE] = str(self._needs.timeout_s)
+        return environment
+
+    def _changed(self, overrides: dict[str, Any]) -> dict[str, Any]:
+        """What the call changes of the definition."""
+        needs, own = self._needs, self._own
+        found: dict[str, Any] = {}
+        if needs.resources() != own.resources():
+            overrides["resourceRequirements"] = needs.resources()
+        if needs.timeout_s != own.timeout_s:
+            if needs.timeout_s is None:
+                raise SubmitError(
+                    f"{self.name} has a timeout in @tm.job, and Batch can't take it off one job; "
+                    f"give a longer one."
+                )
+            found["timeout"] = {"attemptDurationSeconds": needs.timeout_s}
+        if needs.attempts != own.attempts:
+            found["retryStrategy"] = needs.retry.strategy()
+        return found
+
+    def _options(self) -> dict[str, Any]:
+        order, needs = self._order, self._needs
+        tags = needs.retry.tags() | dict(order.tags)
+        found: dict[str, Any] = {}
+        if order.delay_s is not None:
+            tags[DELAY_TAG] = str(order.delay_s)
+        if tags:
+            found["tags"] = tags
+        if order.tenant is not None:
+            found["shareIdentifier"] = order.tenant
+        if order.priority is not None:
+            found["schedulingPriorityOverride"] = order.priority
+        if needs.concurrency is not None:
+            found["consumableResourcePropertiesOverride"] = concurrency.properties(
+                self.connection, self.name, needs.concurrency, order.tenant
+            )
+        return found
 
     def _send(self, request: dict[str, Any], size: int) -> str:
         batch = self.connection.client("batch")
         try:
             return str(batch.submit_job(**request)["jobId"])
         except batch.exceptions.ClientException as error:
-            hint = " A larger chunk= makes fewer children." if "array" in str(error).lower() else ""
-            name, count = request["jobName"], f" of {size:,} children" if size > 1 else ""
             message = error.response["Error"]["Message"]
-            raise SubmitError(f"The job {name}{count} was refused: {message}{hint}") from error
+            told = _LIMIT.search(message)
+            if size > ARRAY_MAX or told is not None:
+                most = int(told[1]) if told else ARRAY_MAX
+                if size > most:
+                    raise _TooLarge(most) from error
+            count = f" of {size:,} children" if size > 1 else ""
+            raise SubmitError(
+                f"The job {request['jobName']}{count} was refused: {message}{_hint(request)}"
+            ) from error
+
+
+class _TooLarge(Exception):
+    """An array of this size was refused; `most` would be taken."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+
+def _hint(request: dict[str, Any]) -> str:
+    if len(request.get("dependsOn", ())) > DEPENDENCIES_MAX:
+        return (
+            f" It waits for {len(request['dependsOn'])} jobs: a map of more than "
+            f"{ARRAY_MAX:,} children is several; a larger chunk= makes fewer."
+        )
+    return ""

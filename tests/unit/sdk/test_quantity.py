@@ -8,8 +8,6 @@ import pytest
 
 import tidemill as tm
 from tidemill.sdk import quantity
-from tidemill.sdk.progress import line
-from tidemill.sdk.watch import Sight
 
 
 @pytest.mark.parametrize(
@@ -58,10 +56,3 @@ def test_a_plain_call_just_calls() -> None:
 
     assert double(4) == 8
     assert (double.__name__, double.__doc__) == ("double", "Twice.")
-
-
-def test_the_progress_line_counts_children_and_says_why_nothing_runs() -> None:
-    waiting = Sight(status="PENDING", why="needs 4 vCPU", size=10, ended=0, failed=0, detail={})
-    assert line("render", waiting, 1.0).endswith("0/10  needs 4 vCPU")
-    running = Sight(status="PENDING", why="", size=10, ended=5, failed=1, detail={})
-    assert line("render", running, 2.0).endswith("5/10  1 failed  2.5/s  PENDING")

@@ -1,0 +1,95 @@
+"""Runs in the order in which they end, as `concurrent.futures.as_completed` gives futures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+from tidemill.sdk import failure, result, watch
+from tidemill.sdk.client import patience
+from tidemill.sdk.result import EXCEPTION
+from tidemill.sdk.run import MapRun, Run
+
+R = TypeVar("R")
+AnyRun = Run[Any] | MapRun[Any]
+H = TypeVar("H", bound=AnyRun)
+_PATIENCE_S = 0.5
+
+
+def as_completed(runs: Iterable[H], timeout: float | None = None) -> Iterator[H]:
+    """The runs and maps as they end, each once: `result()` of what is given returns at once.
+
+    `TimeoutError` when not all have ended after `timeout` seconds.
+    """
+    waiting = list(dict.fromkeys(runs))
+    if not waiting:
+        return
+    deadline = _Deadline(timeout)
+    pace = watch.Pace(waiting[0]._connection)
+    while waiting:
+        ended = [run for run in waiting if run._look().has_ended]
+        yield from ended
+        waiting = [run for run in waiting if run not in ended]
+        if waiting:
+            deadline.check(len(waiting))
+            time.sleep(deadline.limit(pace.pause_s()))
+
+
+def of_map(mapped: MapRun[R], timeout: float | None) -> Iterator[Run[R]]:
+    """The items of a map as they end.
+
+    Results are listed when the service has counted more ends; what has failed without a word is
+    asked of it when it has counted more failures.
+    """
+    deadline = _Deadline(timeout)
+    pace = watch.Pace(mapped._connection)
+    given: set[int] = set()
+    counted = (0, 0)
+    while len(given) < mapped.children:
+        with patience(deadline.limit(_PATIENCE_S)):
+            sight = mapped._look()
+        if sight.has_ended or (sight.ended, sight.failed) != counted:
+            for child, runs in _new(mapped, given, sight.failed > 0):
+                given.add(child)
+                yield from runs
+            counted = (sight.ended, sight.failed)
+        if sight.has_ended:
+            break
+        deadline.check(mapped.children - len(given))
+        time.sleep(deadline.limit(pace.pause_s()))
+    for child in range(mapped.children):
+        if child not in given:  # its result is not there any more: `result()` says so
+            yield from mapped._ended(child, None)
+
+
+def _new(
+    mapped: MapRun[R], given: set[int], has_failed: bool
+) -> Iterator[tuple[int, Iterator[Run[R]]]]:
+    """The children that have ended and are not among `given`, with their items' runs."""
+    connection, url = mapped._connection, mapped._url
+    names = result.listed(connection, url)
+    good = [name for name in names.values() if name.kind != EXCEPTION and name.index not in given]
+    for child, found in result.load(connection, url, good).items():
+        yield child, mapped._ended(child, found)
+    if has_failed:
+        for child in failure.failed_children(mapped._ledger):
+            if child not in given:
+                yield child, mapped._ended(child, None)
+
+
+class _Deadline:
+    def __init__(self, timeout_s: float | None) -> None:
+        self._timeout_s = timeout_s
+        self._start_s = time.monotonic()
+
+    def limit(self, pause_s: float) -> float:
+        """The pause, cut off where the time is up."""
+        if self._timeout_s is None:
+            return pause_s
+        return max(0.0, min(pause_s, self._start_s + self._timeout_s - time.monotonic()))
+
+    def check(self, left: int) -> None:
+        """Raise `TimeoutError` once the time is up."""
+        if self._timeout_s is not None and time.monotonic() - self._start_s >= self._timeout_s:
+            raise TimeoutError(f"{left} have not ended after {self._timeout_s:g} s")
