@@ -11,19 +11,28 @@ from __future__ import annotations
 import contextlib
 import sys
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self, TextIO, TypeVar
 
 from tidemill.sdk import codec, payload
+from tidemill.sdk.attempt import Attempt
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.error import SubmitError
+from tidemill.sdk.handle import OnProgress
 from tidemill.sdk.payload import Upstream
+from tidemill.sdk.progress import Progress
 from tidemill.sdk.reference import reference_of
 from tidemill.sdk.run import MapRun, Run
 from tidemill.sdk.shape import Shape
 
 if TYPE_CHECKING:
+    import inspect
+
+    from tidemill.sdk.failure import Failure
     from tidemill.sdk.function import Job
 
 R = TypeVar("R")
@@ -81,10 +90,17 @@ class _Tee:
 class Eagerly:
     """What the handles of calls that have been made answer alike."""
 
+    _attempts: list[Attempt]
+
     def __init__(self) -> None:
         _living[id(self)] = self
 
-    def result(self, timeout: float | None = None, progress: bool = False) -> Any:
+    def result(
+        self,
+        timeout: float | None = None,
+        progress: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Any:
         """What came of it, as it would come back from a job."""
         raise NotImplementedError
 
@@ -98,12 +114,31 @@ class Eagerly:
         """Nothing: it has not waited and has not failed."""
         return ""
 
-    def wait(self, timeout: float | None = None, progress: bool = False) -> str:
-        """Its status, at once."""
+    def wait(
+        self,
+        timeout: float | None = None,
+        progress: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> str:
+        """Its status, at once; `on_progress` is called with how far it is, which is the end."""
+        if on_progress is not None:
+            on_progress(self.progress)
         return self.status
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is: at its end."""
+        raise NotImplementedError
+
+    async def _awaited(self) -> Any:
+        return self.result()
 
     def cancel(self, reason: str = "") -> None:
         """Nothing: it has ended before anybody could end it."""
+
+    def retry(self) -> Self:
+        """Itself: nothing has failed."""
+        return self
 
     def upstream(self) -> dict[str, Any]:
         """How another eager call refers to it."""
@@ -121,35 +156,65 @@ class EagerRun(Eagerly, Run[R]):
     """A call that has been made, behind a `Run`'s face."""
 
     def __init__(
-        self, job_id: str, name: str, shape: Shape, encoded: Encoded, printed: list[str]
+        self,
+        job_id: str,
+        name: str,
+        shape: Shape,
+        made: Made,
+        *,
+        index: int = 0,
+        place: int | None = None,
     ) -> None:
+        """`place` is which item of the chunk that `made` holds; None for all that it holds."""
         super().__init__()
         self.id = job_id
+        self.index = index
         self._reference = name
         self._shape = shape
-        self._encoded = encoded
-        self._printed = printed
+        self._made = made
+        self._place = place
 
-    def result(self, timeout: float | None = None, progress: bool = False) -> R:
+    def result(
+        self,
+        timeout: float | None = None,
+        progress: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> R:
         """What the function returned, as it would come back from a job."""
-        value: R = codec.decode(self._encoded, self._shape)
-        return value
+        self.wait(on_progress=on_progress)
+        value = self._decode(self._made.encoded)
+        found: R = value if self._place is None else value[self._place]
+        return found
 
-    def logs(self) -> Iterator[str]:
+    def exception(self, timeout: float | None = None) -> None:
+        """None: it has come out of `submit` instead."""
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """The one time that it was tried."""
+        return [self._made.attempt]
+
+    @property
+    def progress(self) -> Progress:
+        """How far it is: at its end."""
+        return _progress(1)
+
+    def logs(self, follow: bool = False) -> Iterator[str]:
         """The lines that it printed through `sys.stdout` and `sys.stderr`."""
-        yield from "".join(self._printed).splitlines()
+        yield from "".join(self._made.printed).splitlines()
 
 
 class EagerMapRun(Eagerly, MapRun[R]):
     """A map whose calls have all been made, behind a `MapRun`'s face."""
 
     def __init__(
-        self, job_id: str, name: str, runs: list[EagerRun[list[R]]], *, items: int, chunk: int
+        self, job_id: str, name: str, shape: Shape, chunks: list[Made], *, items: int, chunk: int
     ) -> None:
         super().__init__()
-        self.id = job_id
+        self.id = job_id if items else ""
         self._reference = name
-        self._runs = runs
+        self._shape: Shape = shape
+        self._chunks = chunks
         self._items = items
         self._chunk = chunk
 
@@ -157,16 +222,44 @@ class EagerMapRun(Eagerly, MapRun[R]):
         """The run of one chunk."""
         if not 0 <= index < self.children:
             raise IndexError(f"{self!r} has children 0 to {self.children - 1}, not {index}")
-        return self._runs[index]
+        return self._run(index, index * self._chunk, None)
 
-    def result(self, timeout: float | None = None, progress: bool = False) -> list[R]:
+    def _item(self, index: int) -> EagerRun[R]:
+        child, place = divmod(index, self._chunk)
+        return self._run(child, index, place)
+
+    def _run(self, child: int, index: int, place: int | None) -> EagerRun[Any]:
+        job_id = self.id if self.children == 1 else f"{self.id}:{child}"
+        made = self._chunks[child]
+        return EagerRun(job_id, self._reference, self._shape, made, index=index, place=place)
+
+    def as_completed(self, timeout: float | None = None) -> Iterator[Run[R]]:
+        """The items' runs, in the items' order: so they have ended."""
+        return iter(self[:])
+
+    def result(
+        self,
+        timeout: float | None = None,
+        progress: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> list[R]:
         """What the function returned for each item, in the items' order."""
-        return [value for run in self._runs for value in run.result()]
+        self.wait(on_progress=on_progress)
+        return [value for child in range(self.children) for value in self.child(child).result()]
 
-    def logs(self) -> Iterator[str]:
+    @property
+    def progress(self) -> Progress:
+        """How far it is: at its end."""
+        return _progress(self._items)
+
+    def failures(self) -> list[Failure]:
+        """None: the first would have come out of `map`."""
+        return []
+
+    def logs(self, follow: bool = False) -> Iterator[str]:
         """The lines that its calls printed, child by child."""
-        for run in self._runs:
-            yield from run.logs()
+        for child in range(self.children):
+            yield from self.child(child).logs()
 
 
 class Eager:
@@ -192,17 +285,30 @@ class Eager:
         """
         call = job.parameters.bind(args, kwargs)
         name = reference_of(job.function, job)
-        for value in (*call.args, *call.kwargs.values()):
-            _refuse_stranger(value)
-        packed = payload.pack(job.parameters, call)
-        received, named = payload.unpack(job.parameters, packed, _receive)
-        printed: list[str] = []
-        with _keeping(printed):
-            value = job.function(*received, **named)
-        encoded = job.encode_result(value, job.result_shape)
-        run = EagerRun[Any](_new_id(), name, job.result_shape, encoded, printed)
+        packed = _packed(job, call)
+
+        def result() -> Encoded:
+            received, named = payload.unpack(job.parameters, packed, _receive)
+            return job.encode_result(job.function(*received, **named), job.result_shape)
+
+        run = EagerRun[Any](_new_id(), name, job.result_shape, _made(result))
         self._handles[run.id] = run
         return run
+
+    def submit_many(self, job: Job[..., Any], calls: Iterable[Any]) -> EagerMapRun[Any]:
+        """Make each call, in order, as a child of its own; exceptions as in `map`."""
+        from tidemill.sdk.function import _args_of
+
+        name = reference_of(job.function, job)
+        bound = [job.parameters.bind(*_args_of(call, at)) for at, call in enumerate(calls)]
+        packed = [_packed(job, call) for call in bound]
+
+        def result(place: int, data: bytes) -> Encoded:
+            received, named = payload.unpack(job.parameters, data, _receive)
+            return job.encode_result([_call(job, received, named, place)], job.chunk_shape)
+
+        made = [_made(partial(result, place, data)) for place, data in enumerate(packed)]
+        return self._mapped(job, name, made, len(made), 1)
 
     def map(
         self, job: Job[..., Any], items: Iterable[Any], chunk: int | None = None
@@ -211,21 +317,22 @@ class Eager:
 
         The first exception of a call comes out, with a note that says for which item.
         """
-        name, job_id = reference_of(job.function, job), _new_id()
+        name = reference_of(job.function, job)
         chunks, size = _chunks(job, items, chunk)
-        runs = list[EagerRun[Any]]()
-        for index, received in enumerate(chunks):
-            printed: list[str] = []
-            with _keeping(printed):
-                values = [
-                    _call(job, item, place) for place, item in enumerate(received, index * size)
-                ]
-            encoded = job.encode_result(values, job.chunk_shape)
-            child_id = job_id if len(chunks) == 1 else f"{job_id}:{index}"
-            runs.append(EagerRun(child_id, name, job.chunk_shape, encoded, printed))
-        count = sum(map(len, chunks))
-        run = EagerMapRun[Any](job_id if runs else "", name, runs, items=count, chunk=size)
-        self._handles[job_id] = run
+
+        def result(first: int, received: list[Any]) -> Encoded:
+            values = [_call(job, (item,), {}, place) for place, item in enumerate(received, first)]
+            return job.encode_result(values, job.chunk_shape)
+
+        made = [_made(partial(result, at * size, part)) for at, part in enumerate(chunks)]
+        return self._mapped(job, name, made, sum(map(len, chunks)), size)
+
+    def _mapped(
+        self, job: Job[..., Any], name: str, made: list[Made], items: int, chunk: int
+    ) -> EagerMapRun[Any]:
+        run = EagerMapRun[Any](_new_id(), name, job.chunk_shape, made, items=items, chunk=chunk)
+        if run.id:
+            self._handles[run.id] = run
         return run
 
 
@@ -256,9 +363,15 @@ def _chunks_along(upstream: MapRun[Any], chunk: int | None) -> tuple[list[list[A
     return [upstream.child(index).result() for index in range(upstream.children)], size
 
 
-def _call(job: Job[..., Any], item: Any, place: int) -> Any:
+def _packed(job: Job[..., Any], call: inspect.BoundArguments) -> bytes:
+    for value in (*call.args, *call.kwargs.values()):
+        _refuse_stranger(value)
+    return payload.pack(job.parameters, call)
+
+
+def _call(job: Job[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any], place: int) -> Any:
     try:
-        return job.function(item)
+        return job.function(*args, **kwargs)
     except BaseException as error:
         error.add_note(f"Raised for item {place}.")
         raise
@@ -277,16 +390,39 @@ def _receive(upstream: dict[str, Any]) -> Any:
     return _living[upstream[_HANDLE]].result()
 
 
+def _progress(items: int) -> Progress:
+    return Progress(status="SUCCEEDED", why="", done=float(items), total=items)
+
+
 def _new_id() -> str:
     import uuid
 
     return str(uuid.uuid4())
 
 
-@contextlib.contextmanager
-def _keeping(printed: list[str]) -> Iterator[None]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """One job's worth of calls: what came of it, what it printed, when it was."""
+
+    encoded: Encoded
+    printed: list[str]
+    attempt: Attempt
+
+
+def _made(result: Callable[[], Encoded]) -> Made:
+    """Make the calls, and keep what they print meanwhile."""
+    printed: list[str] = []
+    started_at = datetime.now(UTC)
     token = _printed.set(printed)
     try:
-        yield
+        encoded = result()
     finally:
         _printed.reset(token)
+    attempt = Attempt(
+        started_at=started_at,
+        stopped_at=datetime.now(UTC),
+        exit_code=0,
+        reason="",
+        log_stream="",
+    )
+    return Made(encoded=encoded, printed=printed, attempt=attempt)
