@@ -40,7 +40,7 @@ def _installed() -> dict[str, Callable[[Path, Path], Engine]]:
     for entry in entry_points(group=GROUP):
         try:
             found[entry.name] = entry.load()
-        except ImportError as error:
+        except (ImportError, AttributeError) as error:
             raise StartError(
                 f"The engine {entry.name!r} ({entry.value}) can't be loaded: {error}; install "
                 f"what it needs or uninstall it."

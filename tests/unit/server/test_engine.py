@@ -42,3 +42,10 @@ def test_an_engine_that_lacks_something(folder: Path) -> None:
     install(folder, "no_such_module_anywhere:make")
     with pytest.raises(StartError, match=r"'other'.*no_such_module_anywhere.*install"):
         engine.load_all(folder / "data")
+
+
+def test_an_engine_whose_package_no_longer_names_it(folder: Path) -> None:
+    install(folder, "other_engine_renamed:make")
+    (folder / "other_engine_renamed.py").write_text("def made(own, logs): ...\n")
+    with pytest.raises(StartError, match=r"'other'.*has no attribute 'make'.*install"):
+        engine.load_all(folder / "data")
