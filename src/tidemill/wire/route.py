@@ -19,7 +19,7 @@ from tidemill.wire.service import (
     BY_API_VERSION,
     BY_SIGNING_NAME,
     BY_TARGET_PREFIX,
-    SERVED,
+    KNOWN,
     Profile,
     profile_of,
 )
@@ -62,7 +62,7 @@ def identify(request: HttpRequest, scope_service: str | None) -> Route:
             raise WireError(
                 "UnknownService",
                 f"The request is signed for the service '{shorten(scope_service)}', "
-                f"which is not served here; served are {SERVED}.",
+                f"which no Tidemill server knows; it may be one of {KNOWN}.",
             )
     target = request.header(b"x-amz-target")
     if target is not None:

@@ -95,7 +95,7 @@ BY_SIGNING_NAME: Final = {profile.signing_name: profile for profile in PROFILES}
 BY_TARGET_PREFIX: Final = {p.target_prefix: p for p in PROFILES if p.target_prefix}
 BY_API_VERSION: Final = {p.api_version: p for p in PROFILES if p.api_version}
 
-SERVED: Final = ", ".join(profile.name for profile in PROFILES)
+KNOWN: Final = ", ".join(profile.name for profile in PROFILES)
 
 
 def profile_of(name: str) -> Profile:

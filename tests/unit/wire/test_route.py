@@ -161,7 +161,7 @@ def test_every_protocol_is_recognised(
 @pytest.mark.parametrize(
     ("scope", "asked", "code", "said"),
     [
-        ("dynamodb", request("POST", "/"), "UnknownService", "not served here; served are batch"),
+        ("dynamodb", request("POST", "/"), "UnknownService", "may be one of batch"),
         (
             "batch",
             request("GET", "/v1/submitjob"),
