@@ -73,7 +73,7 @@ def of_map(connection: Connection, run_url: str, items: int, chunk: int, sight: 
             for each in said.values()
             if each.total and each.done < each.total
         )
-        done = min(float(items), ended + part * chunk)
+        done = float(min(items, ended + part * chunk))
         note = max(said.values(), key=lambda each: each.at_ms).note if said else ""
     return Progress(
         status=sight.status,
