@@ -169,6 +169,15 @@ def moto() -> Iterator[str]:
         server.stop()
 
 
+def fail(job_id: str, index: int) -> None:
+    """Let a job of `moto`, or a child of an array and the array, be one that has failed."""
+    from moto.batch.models import batch_backends
+
+    job = batch_backends[ACCOUNT][REGION]._jobs[job_id]
+    for each in (job, *(job._child_jobs or ())[index : index + 1]):
+        each.status = "FAILED"
+
+
 def _tell(url: str, content: dict[str, Any]) -> None:
     headers = {"Content-Type": "application/json"}
     request = urllib.request.Request(url, json.dumps(content).encode(), headers)
@@ -236,10 +245,11 @@ def furnish(connection: Connection) -> None:
     batch.create_compute_environment(
         computeEnvironmentName="team", type="UNMANAGED", state="ENABLED", serviceRole=role
     )
-    batch.create_job_queue(
-        jobQueueName="default",
-        state="ENABLED",
-        priority=1,
-        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "team"}],
-    )
+    for name in ("default", "fair"):
+        batch.create_job_queue(
+            jobQueueName=name,
+            state="ENABLED",
+            priority=1,
+            computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "team"}],
+        )
     iam.close()

@@ -34,6 +34,9 @@ job_role = "arn:aws:iam::{aws_call.ACCOUNT}:role/app"
 WORK = '''
 """Jobs of a team that goes to AWS."""
 
+import tempfile
+from pathlib import Path
+
 import tidemill as tm
 
 
@@ -60,6 +63,21 @@ def fail(reason: str) -> None:
 
 @tm.job(timeout=5)
 def hasty() -> None: ...
+
+
+@tm.job(retry_on=ConnectionError, attempts=3, backoff=2, timeout="10m", concurrency=2)
+def careful(number: int) -> int:
+    if number == 3:
+        raise LookupError("no three")
+    tm.progress(number, 10)
+    return sum(tm.checkpoint([number], every=1))
+
+
+@tm.job(keep="30d")
+def film(megabytes: int) -> Path:
+    path = Path(tempfile.mkdtemp()) / "film"
+    path.write_bytes(bytes(megabytes << 20))
+    return path
 '''
 
 Finish = Callable[[Any], None]
@@ -107,7 +125,8 @@ class Aws:
             patch.setenv("AWS_BATCH_JOB_ID", run.id)
             for index in range(size):
                 patch.setenv("AWS_BATCH_JOB_ARRAY_INDEX", str(index))
-                worker.main(argv)
+                if worker.main(argv):
+                    aws_call.fail(run.id, index)
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +164,37 @@ def scenario(work: ModuleType, finish: Finish) -> None:
     with pytest.raises(LookupError, match="nothing there"):
         failed.result(timeout=LONG_S)
     failed.cancel()
+    options(work, finish)
+    films(work, finish)
+
+
+def options(work: ModuleType, finish: Finish) -> None:
+    """What a call may be given, and what may be asked of a map."""
+    changed = {"vcpus": 2, "memory": "1GiB", "timeout": "5m", "attempts": 2}
+    run = work.careful.submit(1, tenant="acme", priority=3, tags={"team": "a"}, **changed)
+    finish(run)
+    assert run.result(timeout=LONG_S) == 1
+    assert tm.run(run.id).result(timeout=LONG_S) == 1
+    twice = [work.double.submit(5, key=f"five {os.getpid()}") for _ in range(2)]
+    finish(twice[0])
+    assert twice[0].id == twice[1].id
+    many = work.careful.submit_many([(2,), (3,)], depends_on=run, environment={"A": "b"})
+    finish(many)
+    with pytest.raises(LookupError, match="no three"):
+        many.result(timeout=LONG_S)
+    assert [each.index for each in many.as_completed(timeout=LONG_S)] in ([0, 1], [1, 0])
+    many.failures()
+    _ = (many.progress, run.progress)
+    auto = work.double.map([1, 2], chunk="auto")
+    finish(auto)
+    assert auto.result(timeout=LONG_S) == [2, 4]
+
+
+def films(work: ModuleType, finish: Finish) -> None:
+    """A result that is a file too large for one request."""
+    run = work.film.submit(9)
+    finish(run)
+    assert run.result(timeout=LONG_S).stat().st_size == 9 << 20
 
 
 def test_everything_works_beside_our_own_server(aws: Aws, work: ModuleType) -> None:
@@ -204,7 +254,7 @@ def test_the_doctor_finds_what_aws_needs(aws: Aws, work: ModuleType, as_a_user: 
     assert told["clock"] == "as the server's"
     assert told["environment"] == "team is ENABLED and VALID"
     assert told["job role"].endswith(":role/app")
-    assert told["code"] == "5 jobs: double, add, size, fail, hasty"
+    assert told["code"] == "7 jobs: double, add, size, fail, hasty, careful, film"
     assert {check for check, each in seen.items() if each.state is State.WRONG} == {"image"}
     assert seen["image"].told == f"{IMAGE} is not in ECR"
     assert seen["execution role"].state is State.NOTE

@@ -66,16 +66,19 @@ def _failed_of(ledger: Ledger, part: Part) -> dict[int, Mapping[str, Any]]:
     if not sight.failed and sight.status != FAILED:
         return {}
     listed = list(watch.children(ledger.connection, part.job_id, FAILED))
-    found: dict[int, Mapping[str, Any]] = {
-        part.indices[each["arrayProperties"]["index"]]: each for each in listed
-    }
+    found: dict[int, Mapping[str, Any]] = {part.indices[_index(each)]: each for each in listed}
     if sight.status == FAILED and len(found) < max(sight.failed, 1):
         # The array failed as a whole: its children never were.
         done = watch.children(ledger.connection, part.job_id, "SUCCEEDED")
-        well = IndexSet.of(part.indices[each["arrayProperties"]["index"]] for each in done)
+        well = IndexSet.of(part.indices[_index(each)] for each in done)
         rest = (index for index in part.indices if index not in well and index not in found)
         found |= {index: _unbegun(part, index, sight) for index in rest}
     return found
+
+
+def _index(child: Mapping[str, Any]) -> int:
+    """A child's index in its array, by its id."""
+    return int(child["jobId"].rpartition(":")[2])
 
 
 def _unbegun(part: Part, index: int, sight: Sight) -> Mapping[str, Any]:

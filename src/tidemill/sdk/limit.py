@@ -6,7 +6,9 @@ Source: AWS Batch API Reference, RegisterJobDefinition and ResourceRequirement.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from tidemill.sdk.error import SubmitError
 
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 
 TIMEOUT_MIN_S: Final = 60
 ATTEMPTS_MAX: Final = 10
+OVERRIDES_LETTERS_MAX: Final = 8192
+"""Of command and environment as JSON: what Amazon ECS takes. Batch lets such a job fail instead."""
+_AROUND_LETTERS: Final = 512
+"""What Batch adds itself, and the command's own words."""
 _GIB: Final = 1024
 _FARGATE_MIB: Final = {
     0.25: (512, 1 * _GIB, 2 * _GIB),
@@ -46,6 +52,18 @@ def check(name: str, needs: Needs, place: Project) -> None:
         raise SubmitError(
             f"{name} has vcpus={needs.vcpus}, and on EC2 AWS takes whole ones only; give it a "
             f'whole number, or run it with platform = "FARGATE".'
+        )
+
+
+def check_letters(name: str, request: Mapping[str, Any]) -> None:
+    """Raise `SubmitError` for a SubmitJob that AWS would take, and then let fail at its start."""
+    given = [*request["parameters"].values(), request.get("containerOverrides", {})]
+    letters = len(json.dumps(given)) + _AROUND_LETTERS
+    if letters > OVERRIDES_LETTERS_MAX:
+        raise SubmitError(
+            f"The arguments and the environment of {name} come to {letters:,} letters, and AWS "
+            f"takes {OVERRIDES_LETTERS_MAX:,}; put what is long in the environment into S3, or "
+            f"into the image."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ FAIR_QUEUE: Final = "fair"
 ARRAY_MAX: Final = 10_000
 """AWS's largest array."""
 DEPENDENCIES_MAX: Final = 20
-RANGES_LETTERS_MAX: Final = 8192
+RANGES_LETTERS_MAX: Final = 2048
 _LIMIT: Final = re.compile(r"arrayProperties\.size should be from \d+ to (\d+)")
 H = TypeVar("H", bound=key.Submitted)
 
@@ -57,11 +58,11 @@ class Submitter:
     ) -> None:
         """`needs` are the function's own; what the order changes is sent with each job."""
         self.connection = connection
-        self.reference = reference
         self._own = needs
         self._order = order
         self._needs = order.needs(needs) if order.changes else needs
         self._project = definition.place_of_jobs(connection)
+        self.reference = self._project.reference(reference)
         self._claim: key.Claim | None = None
         if order.priority is not None and order.tenant is None:
             raise SubmitError(
@@ -114,7 +115,8 @@ class Submitter:
         """One job for one call, packed by `payload`."""
         run = self.new_run()
         inputs = payload.INLINE + call.decode("ascii")
-        if len(call) > payload.INLINE_BYTES:
+        # AWS fails a job whose command and environment, as JSON, have more than 8,192 letters.
+        if len(json.dumps(inputs)) > payload.INLINE_BYTES:
             inputs = run + "call"
             bucket.put(self.connection, inputs, call)
         return self.submit(Plan(run_url=run, inputs=inputs, size=1, upstream=tuple(upstream)))
@@ -253,6 +255,8 @@ class Submitter:
             request |= self._changed(overrides)
         if overrides:
             request["containerOverrides"] = overrides
+        if self.connection.is_aws:
+            limit.check_letters(self.name, request)
         return request | self._options()
 
     def _environment(self) -> dict[str, str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tidemill.sdk import limit
@@ -39,3 +41,16 @@ def test_what_aws_refuses_is_refused_early(needs: Needs, place: Project, told: s
 )
 def test_what_aws_takes_passes(needs: Needs, place: Project) -> None:
     limit.check("render", needs, place)
+
+
+def test_what_aws_would_let_fail_is_refused() -> None:
+    def request(letters: int) -> dict[str, Any]:
+        environment = [{"name": "LONG", "value": "x" * letters}]
+        return {
+            "parameters": {"inputs": "data:"},
+            "containerOverrides": {"environment": environment},
+        }
+
+    limit.check_letters("render", request(7000))
+    with pytest.raises(SubmitError, match=r"environment of render come to 8,\d+ letters"):
+        limit.check_letters("render", request(7900))
