@@ -364,6 +364,42 @@ def test_what_jobs_run_in_is_described(at_desk: Callable[[Check], None]) -> None
     at_desk(check)
 
 
+def test_environments_of_one_machine_share_its_memory_and_say_so(
+    at_desk: Callable[[Check], None],
+) -> None:
+    async def check(desk: Desk) -> None:
+        async def healths() -> dict[str, str]:
+            found = (await desk("DescribeComputeEnvironments"))["computeEnvironments"]
+            return {each["computeEnvironmentName"]: each["statusReason"] for each in found}
+
+        assert await healths() == {"local": "ComputeEnvironment Healthy"}
+        name, size = {"computeEnvironmentName": "half"}, {"type": "EC2", "maxvCpus": 2}
+        await desk("CreateComputeEnvironment", **name, type="MANAGED", computeResources=size)
+        words = "may run jobs of 6 vCPUs at once on a machine of 4"
+        assert await healths() == {
+            "half": f"ComputeEnvironment Healthy; with local it {words}",
+            "local": f"ComputeEnvironment Healthy; with half it {words}",
+        }
+        order = [{"order": 1, "computeEnvironment": "half"}]
+        await desk("CreateJobQueue", jobQueueName="q", priority=1, computeEnvironmentOrder=order)
+        large = {"resourceRequirements": [{"type": "MEMORY", "value": "3000"}]}
+        first = await desk.submit(containerOverrides=large)
+        second = await desk.submit(containerOverrides=large, jobQueue="q")
+        (waiting,) = await desk.describe(second)
+        assert waiting["status"] == "RUNNABLE"
+        assert "`half` has 1096 of 4096 free (shared with `local`)" in waiting["statusReason"]
+        await desk.run_all(f"{first}/1", f"{second}/1")
+        await desk("UpdateComputeEnvironment", computeEnvironment="half", state="DISABLED")
+        assert set((await healths()).values()) == {"ComputeEnvironment Healthy"}
+        size = {"maxvCpus": 16}
+        await desk("UpdateComputeEnvironment", computeEnvironment="local", computeResources=size)
+        assert (await healths())["local"] == (
+            "ComputeEnvironment Healthy; it may run jobs of 16 vCPUs at once on a machine of 4"
+        )
+
+    at_desk(check)
+
+
 def test_definitions_are_described(at_desk: Callable[[Check], None]) -> None:
     async def check(desk: Desk) -> None:
         async def register(name: str) -> None:

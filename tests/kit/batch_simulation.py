@@ -43,6 +43,7 @@ from tidemill.services.batch.request import Request
 from tidemill.services.batch.state import ARRAY, WORK, State
 
 VCPUS = {"local": 6, "spare": 3}
+MEMORY_MIB = 3_072
 CREDITS = 40
 FOR_EVER = 100_000
 DEMANDS = [(), (), (), (("licence", 1),), (("credit", 1), ("licence", 1)), (("credit", 2),)]
@@ -65,6 +66,7 @@ class Demand(NamedTuple):
 
     pool: str
     milli: int
+    memory_mib: int
 
 
 class Engine:
@@ -173,7 +175,7 @@ class Simulation:
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         look_ahead = seed % 2 == 1
-        self.world = World(vcpus=VCPUS["local"], look_ahead=look_ahead)
+        self.world = World(VCPUS["local"], MEMORY_MIB, look_ahead=look_ahead)
         self.engine = Engine(self.random, look_ahead=look_ahead)
         self.pending: list[Any] = []
         self.acknowledged: set[str] = set()
@@ -285,17 +287,17 @@ class Simulation:
         known = list(self.acknowledged)[-8:]
         members: dict[str, Any] = {}
         kind = random.choice(["single", "single", "array", "array", "nodes"])
-        milli = random.choice([1000, 1000, 2000, 4000])
+        milli, memory_mib = random.choice([1000, 1000, 2000, 4000]), random.choice([256, 512, 1024])
         if kind == "array":
             members["array_size"] = random.choice([2, 3, 5, 8])
         if kind == "nodes":
             count = random.choice([2, 3])
             group = NodeGroup(first=0, last=count - 1, request=Request(1000, 512))
             members["nodes"] = Nodes(count=count, main=random.randrange(count), groups=(group,))
-            milli = count * 1000
+            milli, memory_mib = count * 1000, count * 512
         return self.world.submission(
             job_id=job_id,
-            request=Request(milli, 512, 0, random.choice(DEMANDS)),
+            request=Request(milli, memory_mib, 0, random.choice(DEMANDS)),
             queue=random.choice(["default", "default", "urgent"]),
             share=random.choice(["a", "b"]),
             after=random.sample(known, min(len(known), random.choice([0, 0, 1, 2]))),
@@ -455,6 +457,10 @@ class Simulation:
             use = scheduler.environment_use(pool)
             assert use.cpu_milli <= vcpus * 1000, f"{pool}: {use} is more than there is"
             assert self.engine.in_use(pool) <= vcpus * 1000, f"{pool}: too much runs"
+        held_mib = sum(scheduler.environment_use(pool).memory_mib for pool in VCPUS)
+        assert held_mib <= MEMORY_MIB, f"{held_mib} MiB are more than there are"
+        running_mib = sum(each.memory_mib for each in self.engine.running.values())
+        assert running_mib <= MEMORY_MIB, f"{running_mib} MiB run"
         consumables = self.world.core.registry.resources.consumables
         for name, each in consumables.items():
             assert scheduler.consumable_in_use(name) <= each.total, f"{name}: too much is held"
@@ -565,7 +571,9 @@ class Simulation:
 
 def _demand(order: StartAttempt) -> Demand:
     spec = order.spec
-    return Demand(order.environment, 1000 if spec.nodes is not None else spec.request.cpu_milli)
+    if spec.nodes is not None:
+        return Demand(order.environment, 1000, 512)
+    return Demand(order.environment, spec.request.cpu_milli, spec.request.memory_mib)
 
 
 def _difference(mine: Any, restored: Any) -> str:

@@ -6,13 +6,14 @@ AWS asks about EC2 (subnets, roles, instance types) is recorded and means nothin
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tidemill.services.batch import tag
 from tidemill.services.batch.error import Refused
 from tidemill.services.batch.name import check_name
+from tidemill.services.batch.scheduling.quantity import vcpus
 from tidemill.services.batch.scheduling.spec import EnvironmentSpec
 from tidemill.services.batch.tag import ENGINE_TAG
 
@@ -135,16 +136,48 @@ def spec(environment: Environment, engines: Mapping[str, Offer]) -> EnvironmentS
         cpu_milli=cpu_milli,
         memory_mib=offer.memory_mib,
         gpus=offer.gpus,
+        host=environment.engine,
         enabled=environment.enabled and not environment.deleting,
         look_ahead=offer.look_ahead,
     )
 
 
+def crowding(
+    environment: Environment, others: Iterable[Environment], engines: Mapping[str, Offer]
+) -> str:
+    """That it, with `others`, may run more vCPUs at once than its machine has; or nothing.
+
+    That is no error: jobs that mostly wait may well be more than there are CPUs.
+    """
+    offer = engines.get(environment.engine)
+    if offer is None or not environment.enabled:
+        return ""
+    alike = [each for each in others if each.engine == environment.engine and each.enabled]
+    sizes = {each.name: spec(each, engines).cpu_milli for each in (environment, *alike)}
+    total_milli = sum(sizes.values())
+    if total_milli <= offer.cpu_milli:
+        return ""
+    del sizes[environment.name]
+    company = f"with {', '.join(sorted(sizes)[:5])} it" if sizes else "it"
+    return (
+        f"; {company} may run jobs of {vcpus(total_milli)} vCPUs at once on a machine of "
+        f"{vcpus(offer.cpu_milli)}"
+    )
+
+
 def described(
-    environment: Environment, arn: str, cluster_arn: str, valid: bool, need_milli: int
+    environment: Environment,
+    arn: str,
+    cluster_arn: str,
+    valid: bool,
+    need_milli: int,
+    crowded: str = "",
 ) -> dict[str, Any]:
-    """The environment as DescribeComputeEnvironments shows it; `need_milli` is in use now."""
-    status, reason = "VALID", "ComputeEnvironment Healthy"
+    """The environment as DescribeComputeEnvironments shows it.
+
+    `need_milli` is in use now; `crowded` is what `crowding` says.
+    """
+    status, reason = "VALID", f"ComputeEnvironment Healthy{crowded}"
     if environment.deleting:
         status, reason = "DELETING", "Waits for the end of what still runs in it."
     elif not valid:

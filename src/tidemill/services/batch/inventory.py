@@ -153,6 +153,9 @@ class Inventory:
             self._names.cluster_arn(f"{found.name}_Batch_{found.uuid}"),
             found.engine in self._registry.engines,
             self._core.scheduler.environment_use(found.name).cpu_milli,
+            environment.crowding(
+                found, self._resources.environments.values(), self._registry.engines
+            ),
         )
 
 

@@ -99,8 +99,19 @@ class _Room:
         ]
         self.free = Amounts.of_free(environment)
         kept = [Amounts.of_request(job.request) for job in self.kept_for]
+        self.sharers = [each for each in environment.host.environments if each is not environment]
+        elsewhere = [
+            job
+            for sharer in self.sharers
+            for priority, job in sharer.kept_for
+            if (-priority, job.seq) < turn and job.queue != view.waiting.queue
+        ]
+        kept += [Amounts.of_host(job.request) for job in elsewhere]
+        kept += [Amounts.of_host(each) for sharer in self.sharers for each in sharer.ahead.values()]
         self.left = self.free.less(*kept)
         self.lacks = self.needs.beyond(self.left)
+        if self.lacks != ["vCPU"]:
+            self.kept_for += elsewhere
 
     @property
     def can_hold(self) -> bool:
@@ -122,6 +133,10 @@ class _Room:
         if self.needs.beyond(total):
             return f"`{spec.name}` has {total.words(kinds, bare=bare)} in all"
         text = f"`{spec.name}` has {self.free.words_of(total, kinds, bare=bare)} free"
+        if self.sharers and kinds != ["vCPU"]:
+            text += (
+                f" (shared with {', '.join(f'`{each.spec.name}`' for each in self.sharers[:3])})"
+            )
         if self.kept_for:
             first = self.kept_for[0]
             text += f", kept for job {first.job_id} of queue `{first.queue}`"

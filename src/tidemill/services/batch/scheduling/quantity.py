@@ -37,6 +37,11 @@ class Amounts:
         return cls(request.cpu_milli, request.memory_mib, request.gpus)
 
     @classmethod
+    def of_host(cls, request: Request) -> Amounts:
+        """What it takes from all environments on the same host."""
+        return cls(0, request.memory_mib, request.gpus)
+
+    @classmethod
     def of_total(cls, environment: Environment) -> Amounts:
         """What an environment has in all."""
         spec = environment.spec
@@ -47,8 +52,8 @@ class Amounts:
         """What is free there; nothing where more is in use than there is."""
         return cls(
             max(0, environment.cpu_free),
-            max(0, environment.memory_free),
-            max(0, environment.gpus_free),
+            max(0, environment.host.memory_free),
+            max(0, environment.host.gpus_free),
         )
 
     def less(self, *others: Amounts) -> Amounts:

@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heapreplace
 
 from tidemill.platform.clock import Now
 from tidemill.services.batch.request import Request
-from tidemill.services.batch.scheduling.capacity import Consumable, Environment
+from tidemill.services.batch.scheduling.capacity import Consumable, Environment, Host
 from tidemill.services.batch.scheduling.explanation import View, explain, list_conditions
 from tidemill.services.batch.scheduling.placement import place
 from tidemill.services.batch.scheduling.position import front
@@ -52,6 +52,7 @@ class Scheduler:
 
     def __init__(self) -> None:
         self._environments: dict[str, Environment] = {}
+        self._hosts: dict[str, Host] = {}
         self._queues: dict[str, Queue] = {}
         self._consumables: dict[str, Consumable] = {}
         self._waiting: dict[str, Waiting] = {}
@@ -66,14 +67,19 @@ class Scheduler:
         """Make or change a compute environment; what runs there stays."""
         environment = self._environments.get(spec.name)
         if environment is None:
-            self._environments[spec.name] = Environment(spec)
+            self._environments[spec.name] = Environment(spec, self._host(spec))
         else:
             self._start(environment.resize(spec), self._latest_ms)
         self._attach_queues()
 
+    def _host(self, spec: EnvironmentSpec) -> Host:
+        return Host() if spec.host is None else self._hosts.setdefault(spec.host, Host())
+
     def remove_environment(self, name: str) -> None:
         """Forget an environment; no queue should name it any more. Unknown is no matter."""
-        self._environments.pop(name, None)
+        environment = self._environments.pop(name, None)
+        if environment is not None:
+            environment.leave()
         self._attach_queues()
 
     def set_queue(self, spec: QueueSpec) -> None:
@@ -147,7 +153,7 @@ class Scheduler:
         where = self._environments.get(environment)
         if where is None:
             nothing = EnvironmentSpec(name=environment, cpu_milli=0, memory_mib=0, valid=False)
-            where = self._environments[environment] = Environment(nothing)
+            where = self._environments[environment] = Environment(nothing, Host())
             self._attach_queues()
         whose = self._queues.get(queue)
         account = whose.charge(share, request.cpu_milli, now.mono_ms) if whose else None

@@ -16,14 +16,16 @@ from tidemill.services.batch.request import Request
 class EnvironmentSpec:
     """A compute environment: how much it holds at once (`cpu_milli` is maxvCpus x 1000).
 
-    `look_ahead` says that its engine holds attempts back until there is room, so that a few
-    more than fit may be handed over.
+    Environments of one `host` share its memory and GPUs, which are as much as any of them says;
+    None has a host of its own. `look_ahead` says that its engine holds attempts back until there
+    is room, so that a few more than fit may be handed over.
     """
 
     name: str
     cpu_milli: int
     memory_mib: int
     gpus: int = 0
+    host: str | None = None
     enabled: bool = True
     valid: bool = True
     look_ahead: bool = False
