@@ -65,8 +65,10 @@ class StsService:
             case "GetAccessKeyInfo":
                 return {"Account": self._account}
             case "GetSessionToken" if self._issuer is not None:
+                _refuse_session(caller)
                 return {"Credentials": self._issue(self._issuer, "session", params, SESSION_S)}
             case "AssumeRole" if self._issuer is not None:
+                _refuse_long_chain(caller, params)
                 return self._assume_role(self._issuer, params)
             case _:
                 raise Fault(
@@ -78,7 +80,7 @@ class StsService:
 
     def _identity(self, caller: Caller) -> dict[str, Any]:
         """The account's root for its own key; a session for credentials that end."""
-        if not caller.access_key.startswith(_TEMPORARY_KEYS):
+        if not _is_temporary(caller):
             arn = Arn("iam", "", self._account, "root")
             return {"UserId": self._account, "Account": self._account, "Arn": str(arn)}
         arn = Arn("sts", "", self._account, f"assumed-role/tidemill/{caller.access_key}")
@@ -116,3 +118,23 @@ class StsService:
             "SessionToken": made.token,
             "Expiration": made.expires_s,
         }
+
+
+def _is_temporary(caller: Caller) -> bool:
+    return caller.access_key.startswith(_TEMPORARY_KEYS)
+
+
+def _refuse_session(caller: Caller) -> None:
+    """Credentials that end, a job's for example, can't make others that end later."""
+    if _is_temporary(caller):
+        raise Fault("AccessDenied", "Cannot call GetSessionToken with session credentials")
+
+
+def _refuse_long_chain(caller: Caller, params: Params) -> None:
+    """A role assumed by another lasts an hour at most (AWS IAM user guide, "Role chaining")."""
+    if _is_temporary(caller) and (params.get("DurationSeconds") or ROLE_S) > ROLE_S:
+        raise Fault(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
+            "role chaining",
+        )

@@ -77,3 +77,15 @@ def test_what_is_not_ours_is_refused(operation: str, params: Any, code: str) -> 
 def test_without_an_issuer_no_credentials_are_made() -> None:
     with pytest.raises(Fault, match="not offered"):
         call("GetSessionToken", issues=False)
+
+
+def test_credentials_that_end_make_none_that_outlive_them_for_long() -> None:
+    with pytest.raises(Fault, match="Cannot call GetSessionToken with session credentials"):
+        call("GetSessionToken", "ASIA1")
+    role = {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/worker", "RoleSessionName": "me"}
+    with pytest.raises(Fault, match="1 hour session limit"):
+        call("AssumeRole", "ASIA1", DurationSeconds=3601, **role)
+    assert call("AssumeRole", "ASIA1", **role)["Credentials"]["Expiration"] == NOW_S + 3600
+    assert call("AssumeRole", DurationSeconds=7200, **role)["Credentials"]["Expiration"] == (
+        NOW_S + 7200
+    )
