@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED: Final = 130
 _REACH_S: Final = 1.0
-_SHOWN_PROBLEMS: Final = 8
+_NAMED_PROBLEMS: Final = 3
 
 
 def run(output: Path) -> int:
@@ -94,6 +94,11 @@ def _render(console: Console, folder: Path) -> int:
 
     start_s = time.monotonic()
     pages, published = site.start(folder)
+    console.print(
+        f"Rendering the documentation of Python's standard library: {len(pages)} modules, by an "
+        f"array job of\n{pages.children} children, and by one more job that joins the pages to a "
+        f"site."
+    )
     try:
         sight = _watch(console, pages, published)
     except BaseException:
@@ -121,7 +126,7 @@ def _watch(console: Console, pages: tm.MapRun[Page], published: tm.Run[list[Page
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"Rendering {len(pages)} modules", total=pages.children + 1)
+        task = bar.add_task("Rendering the modules", total=pages.children + 1)
 
         def seen(sight: Sight) -> None:
             bar.update(task, completed=sight.ended)
@@ -147,11 +152,7 @@ def _report(
         f"a second."
     )
     if problems:
-        console.print(f"\n{len(problems)} could not be imported here; each has a page saying why:")
-        for page in problems[:_SHOWN_PROBLEMS]:
-            _indented(console, f"{page.name}: {page.problem}")
-        if len(problems) > _SHOWN_PROBLEMS:
-            _indented(console, f"and {len(problems) - _SHOWN_PROBLEMS} more, on the index page")
+        console.print(_told(problems))
     console.print("\nThe site:")
     _indented(console, (folder / "index.html").as_uri())
     console.print("\nWhat to try next:")
@@ -159,6 +160,13 @@ def _report(
     width = max(len(command) for command, _ in steps)
     for command, told in steps:
         _indented(console, f"{command:<{width}}  {told}")
+
+
+def _told(problems: list[Page]) -> str:
+    named = ", ".join(page.name for page in problems[:_NAMED_PROBLEMS])
+    others = len(problems) - _NAMED_PROBLEMS
+    rest = f" and {others} more" if others > 0 else ""
+    return f"{named}{rest} can't be imported on this machine: their pages say why."
 
 
 def _next_steps() -> list[tuple[str, str]]:
