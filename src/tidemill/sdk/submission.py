@@ -92,15 +92,18 @@ class Submitter:
         """The job definition's name."""
         return definition.name_of(self.reference)
 
-    def once(self, submit: Callable[[], H], known: Callable[[str], H]) -> H:
-        """What `submit` gives, or the handle of what was submitted with the same key before."""
+    def once(self, kind: str, submit: Callable[[], H], known: Callable[[str], H]) -> H:
+        """What `submit` gives, or the handle of what was submitted with the same key before.
+
+        A key is a function's own, and that of one `kind` of submission.
+        """
         if self._order.key is None:
             return submit()
         place = bucket.name_of(self.connection, self._project.bucket)
         self._keep(place, key.KEEP_DAYS)
         folder = f"s3://{place}/{expiry.prefix(key.KEEP_DAYS)}"
-        url = key.url_of(folder, self.reference, self._order.key)
-        new = key.claim_of(self.name, self.reference, self._order.key, self._new_url())
+        digest = key.digest(self.reference, kind, self._order.key)
+        new = key.claim_of(self.name, digest, self._new_url())
 
         def claimed(claim: key.Claim, is_again: bool) -> H:
             self._claim, self._is_again = claim, is_again
@@ -109,7 +112,7 @@ class Submitter:
         def find(name: str) -> str | None:
             return key.find_job(self.connection, self.queue, name)
 
-        return key.once(self.connection, url, new, claimed, find, known)
+        return key.once(self.connection, f"{folder}keys/{digest}", new, claimed, find, known)
 
     def one(self, call: bytes, upstream: Sequence[Upstream]) -> Ledger:
         """One job for one call, packed by `payload`."""
@@ -165,7 +168,10 @@ class Submitter:
     def _new_url(self) -> str:
         place = bucket.name_of(self.connection, self._project.bucket)
         days = self._needs.keep_days
-        if days is not None and (self._project.bucket or days != expiry.DEFAULT_DAYS):
+        if self.connection.is_aws:
+            # There a job's role need not be allowed to make what it writes to.
+            self._keep(place, days or expiry.DEFAULT_DAYS)
+        elif days is not None and (self._project.bucket or days != expiry.DEFAULT_DAYS):
             self._keep(place, days)  # the library's own bucket is made with the default's rule
         return bucket.new_run_url(place, days)
 
