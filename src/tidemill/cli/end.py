@@ -38,7 +38,7 @@ def cancel(choice: Choice, reason: str, as_json: bool) -> None:
     Give ids; or filters, of which all must hold: then the jobs that they find are counted, and you
     are asked. Exits with 1 when one was left alone.
     """
-    jobs = _not_ended(choice.jobs("cancel", NOT_STARTED, has_failures))
+    jobs = _not_ended(choice.jobs("cancel", NOT_STARTED, has_failed=has_failures))
     _each(jobs, lambda job: client("batch").cancel_job(jobId=job["jobId"], reason=reason))
     running = [job for job in jobs if job["status"] in UNDER_WAY]
     for job in running:
@@ -65,7 +65,7 @@ def kill(choice: Choice, reason: str, as_json: bool) -> None:
     Give ids; or filters, of which all must hold: then the jobs that they find are counted, and you
     are asked.
     """
-    jobs = _not_ended(choice.jobs("kill", ACTIVE, has_failures))
+    jobs = _not_ended(choice.jobs("kill", ACTIVE, has_failed=has_failures))
     _each(jobs, lambda job: client("batch").terminate_job(jobId=job["jobId"], reason=reason))
     if as_json:
         print_json({"killed": [job["jobId"] for job in jobs]})

@@ -22,6 +22,8 @@ SECTIONS: Final = {
     "Start work": {
         "submit": ("tidemill.cli.submit", "Submit any command as a job."),
         "run": ("tidemill.cli.run", "Call a Python function as a job; print its result."),
+        "map": ("tidemill.cli.map", "Run a function over the rows of a CSV or JSON Lines file."),
+        "results": ("tidemill.cli.map", "Print or write what came of a run or a map."),
     },
     "See how it goes": {
         "ps": ("tidemill.cli.view", "List the jobs that are under way, or all."),
@@ -36,6 +38,7 @@ SECTIONS: Final = {
     "Change how it goes": {
         "cancel": ("tidemill.cli.end", "End jobs that have not started."),
         "kill": ("tidemill.cli.end", "End jobs, those that run too."),
+        "retry": ("tidemill.cli.retry", "Run again what failed."),
     },
     "Elsewhere": {
         "build": ("tidemill.cli.build", "Write a Dockerfile for the project."),

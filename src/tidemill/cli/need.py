@@ -1,4 +1,4 @@
-"""What a job of a function is given, said on the command line."""
+"""What is said on the command line of the jobs of a function: options of the library's `submit`."""
 
 from __future__ import annotations
 
@@ -8,43 +8,47 @@ from typing import Any, Final
 import click
 
 from tidemill.cli.completion import queue_names
-from tidemill.sdk import quantity
-from tidemill.sdk.definition import Needs
-from tidemill.sdk.retry import retry_of
 
 _OPTIONS: Final = (
     click.option(
-        "--vcpus", type=click.FloatRange(min=0, min_open=True), metavar="N", help="Fractions too."
+        "--vcpus",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="N",
+        help="vCPUs of each job, fractions too.  [default: 1]",
     ),
-    click.option("--memory", metavar="SIZE", help="512MiB, 2GiB."),
-    click.option("--attempts", type=click.IntRange(1, 10), metavar="N", help="How often to try."),
+    click.option("--memory", metavar="SIZE", help="Of each job: 512MiB, 2GiB.  [default: 512MiB]"),
     click.option("--timeout", metavar="TIME", help="Of each attempt: 90s, 15m, 2h."),
     click.option(
-        "--queue", metavar="NAME", help="The queue it waits in.", shell_complete=queue_names
+        "--attempts", type=click.IntRange(1, 10), metavar="N", help="How often each is tried."
     ),
+    click.option(
+        "--queue",
+        metavar="NAME",
+        help="The queue; by default the project's, or `default`.",
+        shell_complete=queue_names,
+    ),
+    click.option("--tenant", metavar="NAME", help="Whose it is: tenants share a queue fairly."),
+    click.option("--tag", "tags", multiple=True, metavar="K=V", help="Tag the job, to find it by."),
+    click.option("--keep", metavar="TIME", help="How long results are kept.  [default: 7d]"),
 )
 
 
-def NEED_OPTIONS(command: Callable[..., Any]) -> Callable[..., Any]:  # noqa: N802 - used like the other options
-    """Give a command the options that `needs_of` reads."""
+def need_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that `options_of` reads."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def needs_of(given: Mapping[str, Any]) -> Needs:
-    """The needs that the options say, with the library's defaults."""
-    said: dict[str, Any] = {"queue": given["queue"]}
-    try:
-        if given["vcpus"] is not None:
-            said["vcpus"] = quantity.vcpus_text(given["vcpus"])
-        if given["memory"] is not None:
-            text = given["memory"]
-            said["memory_mib"] = quantity.memory_mib(int(text) if text.isdigit() else text)
-        if given["timeout"] is not None:
-            said["timeout_s"] = quantity.timeout_s(given["timeout"])
-    except ValueError as error:
-        raise click.UsageError(f"--{error}".rstrip(".")) from error
-    if given["attempts"] is not None:
-        said["retry"] = retry_of(given["attempts"])
-    return Needs(**said)
+def options_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The library's options for what was said; nothing for what was not."""
+    said = {name: value for name, value in given.items() if value not in (None, ())}
+    if str(said.get("memory", "")).isdigit():
+        said["memory"] = int(said["memory"])
+    tags = said.pop("tags", ())
+    for tag in tags:
+        key, equals, value = tag.partition("=")
+        if not key or not equals:
+            raise click.BadParameter(f"{tag!r} is not of the form K=V", param_hint="--tag")
+        said.setdefault("tags", {})[key] = value
+    return said

@@ -79,19 +79,19 @@ class Outcome:
         try:
             self._handle.result()
         except Exception as error:  # noqa: BLE001 - the function's own, whatever it is
-            return said(error)
+            return in_words(error)
         return str(self._handle.why)
 
 
 def _told(failure: Any) -> str:
     row, rows = failure.index + 1, failure.items
-    told = f"Row {row}: {said(failure.error)}"
+    told = f"Row {row}: {in_words(failure.error)}"
     if len(rows) > 1:
         told += f" (rows {rows.start + 1} to {rows.stop} are one job, and failed with it)"
     return told
 
 
-def said(error: Exception) -> str:
+def in_words(error: Exception) -> str:
     """An exception as its type and its words; one of the library's own has words that say all."""
     kind, words = type(error).__name__, str(error).strip()
     if kind in ("JobFailed", "RemoteException") and words:

@@ -16,8 +16,8 @@ from tidemill.cli.interrupt import leave_or_end
 from tidemill.cli.job import describe, exit_code
 from tidemill.cli.joined import plain
 from tidemill.cli.logs import Printer
-from tidemill.cli.need import NEED_OPTIONS, needs_of
-from tidemill.cli.outcome import said
+from tidemill.cli.need import need_options, options_of
+from tidemill.cli.outcome import in_words
 from tidemill.cli.target import job_of
 from tidemill.cli.wait import Report
 from tidemill.sdk.function import Job
@@ -32,10 +32,10 @@ LAST_PAUSE_S: Final = 0.5
     context_settings={"allow_interspersed_args": False, "ignore_unknown_options": True},
 )
 @click.option("--detach", is_flag=True, help="Don't wait: print the id.")
-@NEED_OPTIONS
+@need_options
 @click.argument("function", metavar="SCRIPT:FUNCTION")
 @click.argument("arguments", metavar="[ARG | --KEY VALUE]...", nargs=-1, type=click.UNPROCESSED)
-def run(function: str, arguments: tuple[str, ...], detach: bool, **needs: Any) -> None:
+def run(function: str, arguments: tuple[str, ...], detach: bool, **said: Any) -> None:
     """Call a function as a job, wait, and print its result as JSON.
 
     \b
@@ -47,7 +47,7 @@ def run(function: str, arguments: tuple[str, ...], detach: bool, **needs: Any) -
 
     Exits with the job's own exit code. Ctrl-C asks whether to leave it running.
     """
-    job = job_of(function, needs_of(needs))
+    job = job_of(function, options_of(said))
     args, kwargs = arguments_of(job, arguments)
     try:
         job.parameters.bind(args, kwargs)
@@ -140,5 +140,5 @@ def _reason(made: Any, ended: dict[str, Any]) -> str:
     try:
         made.result()
     except Exception as error:  # noqa: BLE001 - the function's own, whatever it is
-        return said(error)
+        return in_words(error)
     return explain(ended)

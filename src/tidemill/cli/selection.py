@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import functools
+import itertools
 import re
 import sys
 import time
@@ -18,8 +19,8 @@ from typing import Any, Final
 
 import click
 
-from tidemill.cli.completion import job_ids, queue_names
-from tidemill.cli.job import DESCRIBE_MAX, describe, find, listed
+from tidemill.cli import completion
+from tidemill.cli.job import DESCRIBE_MAX, describe, find, listed, queue_names
 
 UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 NAMES_SHOWN: Final = 4
@@ -29,14 +30,19 @@ Job = dict[str, Any]
 def chooser(failed_help: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The argument and options by which jobs are chosen; the command is given a `Choice`."""
     parts = [
-        click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=job_ids),
+        click.argument("ids", metavar="[ID]...", nargs=-1, shell_complete=completion.job_ids),
         click.option(
             "--tag", "tags", multiple=True, metavar="K=V", help="With this tag; K alone: any value."
         ),
         click.option("--name", metavar="GLOB", help="With a name like this: 'resize-*'."),
         click.option("--failed", is_flag=True, help=failed_help),
         click.option("--since", metavar="AGE", help="Submitted no longer ago than 30m, 2h, 3d."),
-        click.option("--queue", metavar="NAME", help="In this queue.", shell_complete=queue_names),
+        click.option(
+            "--queue",
+            metavar="NAME",
+            help="In this queue.",
+            shell_complete=completion.queue_names,
+        ),
         click.option("--tenant", metavar="NAME", help="Of this tenant (its share identifier)."),
         click.option("--yes", "-y", is_flag=True, help="Don't ask, for scripts."),
     ]
@@ -76,11 +82,19 @@ class Choice:
             self.tags or self.name or self.failed or self.since or self.queue or self.tenant
         )
 
-    def jobs(self, verb: str, statuses: Iterable[str], fits: Callable[[Job], bool]) -> list[Job]:
+    def jobs(
+        self,
+        verb: str,
+        statuses: Iterable[str],
+        *,
+        has_failed: Callable[[Job], bool],
+        but: str | None = None,
+    ) -> list[Job]:
         """The chosen jobs, in detail; by filters, those in `statuses` that the person agreed to.
 
-        With --failed, those of them that `fits`. Ids need no question: they are meant. Exits with
-        0 when no job is there, with 1 after a no.
+        `has_failed` says of a summary whether --failed means it; what has the tag `but` is meant by
+        no filter. Ids need no question: they are meant. Exits with 0 when no job is there, with 1
+        after a no.
         """
         if self.ids and self.has_filters:
             raise click.UsageError("Give ids or filters, not both.")
@@ -91,29 +105,38 @@ class Choice:
                 f"Which jobs? Give ids, or filters such as --name 'resize-*' --since 2h; "
                 f"`tidemill {verb} --help` lists them."
             )
-        found = list(self._matching(statuses, fits))
+        matching = self._matching(statuses, has_failed)
+        found = [job for job in matching if but not in (job.get("tags") or {})]
         if not found:
             click.echo(f"No job to {verb} matches.", err=True)
             sys.exit(0)
         self._agree(verb, found)
         return found
 
-    def _matching(self, statuses: Iterable[str], fits: Callable[[Job], bool]) -> Iterator[Job]:
-        since_ms = 0.0 if self.since is None else time.time() * 1000 - 1000 * age_s(self.since)
+    def _matching(
+        self, statuses: Iterable[str], has_failed: Callable[[Job], bool]
+    ) -> Iterator[Job]:
         wanted = [tag.partition("=") for tag in self.tags]
         batch: list[Job] = []
-        for job in listed(statuses, self.queue):
+        for job in self._recent(statuses):
             if (
-                job["createdAt"] >= since_ms
-                and (self.name is None or fnmatch.fnmatchcase(job["jobName"], self.name))
+                (self.name is None or fnmatch.fnmatchcase(job["jobName"], self.name))
                 and self.tenant in (None, job.get("shareIdentifier"))
-                and (not self.failed or fits(job))
+                and (not self.failed or has_failed(job))
             ):
                 batch.append(job)
             if len(batch) == DESCRIBE_MAX:
                 yield from _tagged(batch, wanted)
                 batch = []
         yield from _tagged(batch, wanted)
+
+    def _recent(self, statuses: Iterable[str]) -> Iterator[Job]:
+        """Jobs in these states no older than --since; the newest come first, so no more is read."""
+        since_ms = 0.0 if self.since is None else time.time() * 1000 - 1000 * age_s(self.since)
+        queues = [self.queue] if self.queue else queue_names()
+        for queue, status in itertools.product(queues, statuses):
+            jobs = listed([status], queue)
+            yield from itertools.takewhile(lambda job: job["createdAt"] >= since_ms, jobs)
 
     def _agree(self, verb: str, jobs: list[Job]) -> None:
         told = f"{verb.capitalize()} {_counted(jobs)}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -20,10 +21,10 @@ from tidemill.sdk.definition import Needs
 from tidemill.sdk.function import Job
 
 
-def job_of(text: str, needs: Needs) -> Job[..., Any]:
-    """The job that `app.py:enrich` or `package.module:enrich` names.
+def job_of(text: str, options: Mapping[str, Any]) -> Job[..., Any]:
+    """The job that `app.py:enrich` or `package.module:enrich` names, with the library's options.
 
-    `needs` is for a function that is not decorated with @tm.job; one that is has its own.
+    A function that is not decorated with @tm.job is one with what such a job needs by default.
     """
     place, colon, name = text.rpartition(":")
     if not colon or not place or not name.isidentifier():
@@ -32,16 +33,19 @@ def job_of(text: str, needs: Needs) -> Job[..., Any]:
         )
     client("batch")  # a job that asks for its connection finds the one that is meant here
     module, found = _load(place, name)
-    if isinstance(found, Job):
-        return found
-    if not isinstance(found, FunctionType):
+    if isinstance(found, FunctionType):
+        job: Job[..., Any] = Job(found, Needs())
+        # Its jobs look it up by its name and wrap it likewise.
+        setattr(sys.modules[found.__module__], found.__qualname__, job)
+        found = job
+    if not isinstance(found, Job):
         raise click.ClickException(
             f"{name} in {place} is no function but {type(found).__name__}; {_offer(module)}."
         )
-    job: Job[..., Any] = Job(found, needs)
-    # Its jobs look it up by its name and wrap it likewise.
-    setattr(sys.modules[found.__module__], found.__qualname__, job)
-    return job
+    try:
+        return found.options(**options)
+    except (ValueError, TypeError) as error:
+        raise click.UsageError(f"--{error}") from error
 
 
 def _load(place: str, name: str) -> tuple[ModuleType, Any]:

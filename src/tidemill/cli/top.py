@@ -38,11 +38,13 @@ from tidemill.cli.queues import chosen
 from tidemill.cli.rate import Rate
 from tidemill.cli.survey import RUNNING, WAITING, Count, Front, Listing
 
-PAUSE_S: Final = 0.25
+PAUSE_S: Final = 0.3
 FRAME_S: Final = 1.0
 ENDED_PAGE: Final = 200
 QUIET_ROUNDS: Final = 4
-"""A queue in which nothing is under way is looked at in one round of so many."""
+"""A queue in which nothing is under way is looked at in one round of so many; so are the states
+of a busy one in which next to nothing ever is."""
+SELDOM: Final = ("SUBMITTED", "FAILED")
 NOTED_MAX: Final = 20
 PLAIN_SIZE: Final = (120, 60)
 """Columns and lines of the one frame that is printed where there is no terminal."""
@@ -149,11 +151,16 @@ class Watch:
         yield self._see_queues
         for queue in list(self._queues):
             name = queue["jobQueueName"]
-            if number % QUIET_ROUNDS and not self._is_busy(name):
+            is_full = number % QUIET_ROUNDS == 0
+            if not is_full and not self._is_busy(name):
                 continue
             for status in ACTIVE:
+                if not is_full and status in SELDOM:
+                    continue
                 yield lambda status=status, name=name: self._see(name, status)  # type: ignore[misc]
             for status in ENDED:
+                if not is_full and status in SELDOM:
+                    continue
                 yield lambda status=status, name=name: self._see_ended(name, status)  # type: ignore[misc]
             yield lambda name=name: self._see_front(name)  # type: ignore[misc]
         yield self._see_notes
