@@ -140,7 +140,7 @@ class Job(Generic[P, R]):
             ledger = submitter.one(packed, upstream)
             return Run(ledger, submitter.reference, self.result_shape)
 
-        return submitter.once(submit, self._known)
+        return submitter.once("submit", submit, self._known)
 
     def submit_many(self, calls: Iterable[Call], **options: Unpack[Options]) -> MapRun[R]:
         """Run many calls, as one array job with a child for each.
@@ -166,7 +166,7 @@ class Job(Generic[P, R]):
             ledger = submitter.calls(packed, _upstream(values))
             return self._map_run(submitter, ledger, len(bound), 1)
 
-        return submitter.once(submit, self._known_map)
+        return submitter.once("many", submit, self._known_map)
 
     def map(
         self: Callable[[T], R],
@@ -213,7 +213,7 @@ class Job(Generic[P, R]):
             ledger = submitter.chunks(encoded, count, size)
             return self._map_run(submitter, ledger, count, size)
 
-        return submitter.once(submit, self._known_map)
+        return submitter.once("map", submit, self._known_map)
 
     def _map_along(
         self, submitter: Submitter, upstream: MapRun[Any], chunk: int | Literal["auto"] | None
@@ -233,7 +233,7 @@ class Job(Generic[P, R]):
             ledger = submitter.along(upstream.upstream(), count, size, waited)
             return self._map_run(submitter, ledger, count, size)
 
-        return submitter.once(submit, self._known_map)
+        return submitter.once("map", submit, self._known_map)
 
     def _measured(self, submitter: Submitter, items: int) -> int:
         return grain.chunk_for(submitter.connection, submitter.queue, submitter.name, items)

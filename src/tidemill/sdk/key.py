@@ -142,22 +142,15 @@ def _note(connection: Connection, url: str, claim: Claim, tag: str, made: H) -> 
     return None
 
 
-def claim_of(name: str, reference: str, key: str, run_url: str) -> Claim:
+def digest(*parts: str) -> str:
+    """A name for a key that tells it from every other."""
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+
+def claim_of(name: str, digest: str, run_url: str) -> Claim:
     """A new claim: the job's name tells the function, and is used by no other job."""
-    legal = name[:_NAME_MAX]
-    digest = _digest(reference, key)[:8]
-    return Claim(
-        name=f"{legal}-{digest}{os.urandom(4).hex()}", run_url=run_url, by=os.urandom(8).hex()
-    )
-
-
-def url_of(folder: str, reference: str, key: str) -> str:
-    """Where the key's object lies, under what is kept for a day."""
-    return f"{folder}keys/{_digest(reference, key)}"
-
-
-def _digest(reference: str, key: str) -> str:
-    return hashlib.sha256(f"{reference}\n{key}".encode()).hexdigest()
+    unique = f"{name[:_NAME_MAX]}-{digest[:8]}{os.urandom(4).hex()}"
+    return Claim(name=unique, run_url=run_url, by=os.urandom(8).hex())
 
 
 def find_job(connection: Connection, queue: str, name: str) -> str | None:

@@ -212,7 +212,10 @@ class MapRun(Handle[R]):
         for run in self.as_completed():
             ready[run.index] = run
             while wanted in ready:
-                yield ready.pop(wanted).result()
+                item = ready.pop(wanted)
+                if item.exception() is not None:
+                    self.child(wanted // self._chunk).result()  # raises what its chunk raised
+                yield item.result()
                 wanted += 1
 
     def as_completed(self, timeout: float | None = None) -> Iterator[Run[R]]:

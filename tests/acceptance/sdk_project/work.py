@@ -101,3 +101,67 @@ def forever(mark: str) -> None:
     Path(mark).touch()
     while True:
         time.sleep(3600)  # the job's own
+
+
+@tm.job
+def mended(item: int, fixed: str) -> int:
+    if item % 3 == 1 and not Path(fixed).exists():
+        raise OutOfStock(f"no item {item}")
+    return item
+
+
+@tm.job
+def tenth(item: int) -> int:
+    """Fails for some until the file of the environment is there, as code that is mended would."""
+    if item % 4 == 2 and not Path(os.environ["FIXED"]).exists():
+        raise OutOfStock(f"no item {item}")
+    return 10 * item
+
+
+@tm.job
+def plus_one(item: int) -> int:
+    return item + 1
+
+
+@tm.job
+def total(items: list[int], more: int = 0) -> int:
+    return sum(items) + more
+
+
+@tm.job
+def variables(tenant: str) -> tuple[str, str | None, str | None]:
+    return tenant, os.environ.get("COLOUR"), os.environ.get("TIDEMILL_TENANT")
+
+
+@tm.job
+def gated(gate: str) -> str:
+    print("waiting", flush=True)
+    while not Path(gate).exists():
+        time.sleep(0.02)  # polls
+    print("through")
+    return gate
+
+
+@tm.job(concurrency=2)
+def crowded(folder: str) -> int:
+    """How many of its kind ran while it did, itself included."""
+    mine = Path(folder) / str(os.getpid())
+    mine.touch()
+    most = 0
+    for _ in range(10):
+        most = max(most, len(list(Path(folder).iterdir())))
+        time.sleep(0.01)  # the job's own
+    mine.unlink()
+    return most
+
+
+@tm.job
+def told(steps: int) -> int:
+    for step in range(steps):
+        tm.progress(step + 1, steps, f"step {step + 1}")
+    return steps
+
+
+@tm.job
+def twice(item: int) -> int:
+    return 2 * item

@@ -1,0 +1,255 @@
+"""What a submission may be given, on a real server: tenants, keys, limits, overrides, shards."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import tidemill as tm
+from tidemill.sdk import client, key
+from tidemill.sdk.local import LocalServer, local
+
+PROJECT = Path(__file__).parent / "sdk_project"
+LONG_S = 60.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[LocalServer]:
+    """A private server that the library uses, and the project's folder as the current one."""
+    with local() as server:
+        before, folder = client.use(server.connection()), Path.cwd()
+        os.chdir(PROJECT)
+        sys.path.insert(0, str(PROJECT))
+        yield server
+        sys.path.remove(str(PROJECT))
+        os.chdir(folder)
+        client.use(before)
+
+
+@pytest.fixture(scope="module")
+def work(server: LocalServer) -> ModuleType:
+    """The project's module of jobs."""
+    return importlib.import_module("work")
+
+
+def detail_of(server: LocalServer, job_id: str) -> dict[str, Any]:
+    (detail,) = server.client("batch").describe_jobs(jobs=[job_id])["jobs"]
+    return dict(detail)
+
+
+def test_a_tenants_jobs_share_fairly_without_a_word_before(
+    server: LocalServer, work: ModuleType
+) -> None:
+    run = work.variables.submit("argument", tenant="acme", priority=7)
+    assert run.result(timeout=LONG_S) == ("argument", None, "acme")
+    detail = detail_of(server, run.id)
+    assert detail["jobQueue"].endswith("/fair")
+    assert (detail["shareIdentifier"], detail["schedulingPriority"]) == ("acme", 7)
+    assert work.variables.submit(tenant="alone").result(timeout=LONG_S)[0] == "alone"
+
+
+def test_a_call_overrides_what_the_function_asks_for(server: LocalServer, work: ModuleType) -> None:
+    run = work.variables.submit(
+        "x",
+        vcpus=0.5,
+        memory="128MiB",
+        timeout="5m",
+        attempts=2,
+        environment={"COLOUR": "green"},
+        tags={"order": "17"},
+        keep="1d",
+    )
+    assert run.result(timeout=LONG_S) == ("x", "green", None)
+    detail = detail_of(server, run.id)
+    assert detail["timeout"] == {"attemptDurationSeconds": 300}
+    assert detail["retryStrategy"]["attempts"] == 2
+    assert detail["tags"]["order"] == "17"
+    needs = {each["type"]: each["value"] for each in detail["container"]["resourceRequirements"]}
+    assert needs == {"VCPU": "0.5", "MEMORY": "128"}
+    assert "/runs/1d/" in detail["parameters"]["results"]
+    s3 = server.client("s3")
+    (bucket,) = s3.list_buckets()["Buckets"]
+    rules = s3.get_bucket_lifecycle_configuration(Bucket=bucket["Name"])["Rules"]
+    kept = {rule["Filter"]["Prefix"]: rule["Expiration"]["Days"] for rule in rules}
+    assert kept == {"runs/7d/": 7, "runs/1d/": 1}
+
+
+def test_a_job_waits_for_others_and_for_its_time(work: ModuleType, tmp_path: Path) -> None:
+    gate = work.gated.submit(str(tmp_path / "gate"))
+    after = work.square.submit(2, depends_on=[gate])
+    later = work.square.map([3], delay="1h", depends_on=gate.id)
+    assert after.status == "PENDING"
+    assert gate.id in after.why
+    (tmp_path / "gate").touch()
+    assert after.result(timeout=LONG_S) == 4
+    assert later.status != "SUCCEEDED"
+    later.cancel()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"tenant": "acme-1"}, "tenant='acme-1' must be of letters and digits"),
+        ({"priority": 5}, "give tenant= as well"),
+        ({"tenant": "a", "priority": 10_000}, "priority=10000 must be a whole number from 0"),
+        ({"delay": "soon"}, "delay='soon' can't be read"),
+        ({"key": ""}, "key='' must be a string"),
+        ({"concurrency": "2 each"}, "concurrency='2 each' must be a number"),
+        ({"depends_on": 3}, "depends_on=3 must be a run"),
+        ({"environment": {"A": 1}}, "must be a mapping of strings to strings"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(
+    work: ModuleType, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises((ValueError, TypeError, tm.SubmitError), match=told):
+        work.square.submit(1, **options)
+
+
+def test_a_keyword_is_the_functions_before_it_is_an_option(work: ModuleType) -> None:
+    with pytest.raises(tm.SubmitError, match="tenant= of variables is given twice"):
+        work.variables.options(tenant="a").submit("x", tenant="b")
+    with pytest.raises(TypeError, match="unexpected keyword argument 'colour'"):
+        work.variables.submit("x", colour="green")
+    with pytest.raises(TypeError, match="There is no option colour="):
+        work.square.map([1], colour="green")
+
+
+def test_no_more_run_at_once_than_the_function_allows(work: ModuleType, tmp_path: Path) -> None:
+    most = work.crowded.options(vcpus=0.1, memory=64).map([str(tmp_path)] * 6)
+    assert max(most.result(timeout=LONG_S)) <= 2
+    with pytest.raises(tm.SubmitError, match="at most 1 jobs for each tenant, and this call names"):
+        work.square.submit(1, concurrency="1/tenant")
+    run = work.square.submit(2, concurrency="1/tenant", tenant="acme")
+    assert run.result(timeout=LONG_S) == 4
+
+
+def test_many_calls_are_one_array(server: LocalServer, work: ModuleType) -> None:
+    runs = work.total.submit_many([([1, 2],), (([3],), {"more": 10}), ([], 5)])
+    assert runs.result(timeout=LONG_S) == [3, 13, 5]
+    assert runs[1].result() == 13
+    assert detail_of(server, runs.id)["arrayProperties"]["size"] == 3
+    assert work.total.submit(runs).result(timeout=LONG_S) == 21
+    assert len(work.total.submit_many([])) == 0
+    with pytest.raises(TypeError, match="Call 1 is 7, and must be a tuple of arguments"):
+        work.total.submit_many([([1],), 7])
+    with pytest.raises(tm.SubmitError, match="argument 'items' of total can't be sent"):
+        work.total.submit_many([([threading.Lock()],)])
+
+
+def test_a_map_beyond_the_limit_is_still_one(
+    server: LocalServer, work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.current(), "array_max", 3)
+    fixed = tmp_path / "fixed"
+    first = work.tenth.options(environment={"FIXED": str(fixed)}).map(range(8))
+    second = work.plus_one.map(first)
+    final = work.total.submit(second)
+    assert first.wait(timeout=LONG_S) == "FAILED"
+    assert (len(first), first.children, first.progress.failed) == (8, 8, 2)
+    assert [each.index for each in first.failures()] == [2, 6]
+    assert sorted(run.index for run in second.as_completed(timeout=LONG_S)) == [*range(8)]
+    assert final.wait(timeout=LONG_S) == "FAILED"
+    fixed.touch()
+    first.retry()
+    assert final.result(timeout=LONG_S) == sum(10 * item + 1 for item in range(8))
+    assert tm.run(first.id).result() == first.result() == [10 * item for item in range(8)]
+    (last,) = {part.job_id for part in first._ledger.first if 7 in part.indices}
+    assert len(tm.run(last)) == 8  # any of its arrays finds it
+
+
+def test_the_limit_is_learned_from_the_refusal(server: LocalServer, work: ModuleType) -> None:
+    before = client.use(server.connection())
+    try:
+        mapped = work.noop.map(range(10_001), delay="1h")
+        sizes = [len(part.indices) for part in mapped._ledger.first]
+        mapped.cancel()
+    finally:
+        client.use(before)
+    assert sizes == [10_000, 1]
+    assert mapped.status == "FAILED"
+
+
+def test_chunks_are_as_long_as_earlier_items_took(work: ModuleType, tmp_path: Path) -> None:
+    first = work.twice.map(range(100), chunk="auto")
+    assert first.children > 1
+    first.wait(timeout=LONG_S)
+    again = work.twice.map(range(100), chunk="auto")
+    assert again.grain[1] >= first.grain[1]
+    again.cancel()
+
+
+KEYED = """
+import sys
+import tidemill as tm
+from tidemill.sdk import key, submission
+import work
+
+def die(*args, **kwargs):
+    import os, signal
+    os.kill(os.getpid(), signal.SIGKILL)
+
+if sys.argv[2] == "before":
+    submission.Submitter._send = die
+if sys.argv[2] == "after":
+    key._note = die
+print(work.square.submit(5, key=sys.argv[1]).id)
+"""
+
+
+def keyed(server: LocalServer, name: str, dies: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", KEYED, name, dies],
+        env=os.environ | server.environment(),
+        capture_output=True,
+        text=True,
+    )
+
+
+def named(server: LocalServer) -> list[str]:
+    filters = [{"name": "JOB_NAME", "values": ["work-square-*"]}]
+    found = server.client("batch").list_jobs(jobQueue="default", filters=filters)
+    return [job["jobId"] for job in found["jobSummaryList"]]
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_a_key_outlasts_the_death_of_its_submitter(
+    server: LocalServer, work: ModuleType, dies: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key, "TURN_S", 1.0)
+    before = named(server)
+    died = keyed(server, f"dies-{dies}", dies)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    run = work.square.submit(5, key=f"dies-{dies}")
+    assert run.result(timeout=LONG_S) == 25
+    assert work.square.submit(5, key=f"dies-{dies}").id == run.id
+    assert [job_id for job_id in named(server) if job_id not in before] == [run.id]
+
+
+def test_racing_submitters_of_a_key_submit_once(server: LocalServer, work: ModuleType) -> None:
+    before = named(server)
+    barrier = threading.Barrier(4)
+
+    def submit(_: int) -> str:
+        barrier.wait()
+        run: tm.Run[int] = work.square.submit(6, key="race")
+        return run.id
+
+    with ThreadPoolExecutor(4) as pool:
+        ids = set(pool.map(submit, range(4)))
+    assert len(ids) == 1
+    assert [job_id for job_id in named(server) if job_id not in before] == [*ids]
+    mapped = work.square.map(range(3), key="race")
+    assert mapped.id == work.square.map(range(3), key="race").id
+    assert mapped.result(timeout=LONG_S) == [0, 1, 4]  # a map's key is not a call's
