@@ -24,6 +24,7 @@ from botocore.awsrequest import AWSResponse
 
 from tidemill.sdk.client import Connection
 
+SUBMITTER, JOB, COMMAND = "By who submits, waits and looks", "By a job", "By the commands"
 SERVICES = ("batch", "logs", "s3", "sts")
 IAM_ACTIONS = {
     "s3 ListObjectsV2": "s3:ListBucket",
@@ -58,13 +59,13 @@ TRANSFERS = {
 
 @cache
 def operations() -> dict[str, str]:
-    """Each operation of the services that the library uses, `batch SubmitJob`, by boto3's name."""
+    """Each operation, `batch SubmitJob`, by boto3's name; of two services with one, the first's."""
     session = botocore.session.get_session()
-    return {
-        xform_name(operation): f"{service} {operation}"
-        for service in SERVICES
-        for operation in session.get_service_model(service).operation_names
-    }
+    found: dict[str, str] = {}
+    for service in SERVICES:
+        for operation in session.get_service_model(service).operation_names:
+            found.setdefault(xform_name(operation), f"{service} {operation}")
+    return found
 
 
 def calls_in(folder: str) -> set[str]:
@@ -130,6 +131,11 @@ class Record:
         """From boto3's event `provide-client-params`."""
         name = f"{model.service_model.service_name} {model.name}"
         self.made.setdefault(name, set()).update(params)
+
+    def add(self, other: Record) -> None:
+        """Take in another record."""
+        for name, parameters in other.made.items():
+            self.made.setdefault(name, set()).update(parameters)
 
 
 class Switch:

@@ -23,6 +23,7 @@ from tidemill.cli import examine
 from tidemill.cli.finding import Finding, State
 from tidemill.sdk import client, project, worker
 from tidemill.sdk.client import Connection
+from tidemill.sdk.local import local
 
 LONG_S = 60.0
 IMAGE = f"{aws_call.ACCOUNT}.dkr.ecr.{aws_call.REGION}.amazonaws.com/team/app:1"
@@ -178,7 +179,9 @@ def options(work: ModuleType, finish: Finish) -> None:
     twice = [work.double.submit(5, key=f"five {os.getpid()}") for _ in range(2)]
     finish(twice[0])
     assert twice[0].id == twice[1].id
-    many = work.careful.submit_many([(2,), (3,)], depends_on=run, environment={"A": "b"})
+    many = work.careful.submit_many(
+        [(2,), (3,)], depends_on=run, environment={"A": "b"}, concurrency=5
+    )
     finish(many)
     with pytest.raises(LookupError, match="no three"):
         many.result(timeout=LONG_S)
@@ -195,11 +198,55 @@ def films(work: ModuleType, finish: Finish) -> None:
     run = work.film.submit(9)
     finish(run)
     assert run.result(timeout=LONG_S).stat().st_size == 9 << 20
+    assert not tm.File("s3://tidemill-nowhere-at-all/film").exists()
 
 
 def test_everything_works_beside_our_own_server(aws: Aws, work: ModuleType) -> None:
     assert aws.connection.is_aws
     scenario(work, aws.finish)
+
+
+def test_the_guide_lists_what_is_called_by_whom(aws: Aws, work: ModuleType) -> None:
+    made = aws_call.Record()
+    with local() as server:
+        before, chosen = client.use(server.connection()), project.choose(None)
+        aws_call.Switch(server.session, made)
+        try:
+            again(work)
+        finally:
+            client.use(before)
+            project.choose(chosen)
+    made.add(aws.submitted)
+    assert _differs(aws_call.table(aws_call.SUBMITTER), made) == {}
+    assert _differs(aws_call.table(aws_call.JOB), aws.worked) == {}
+
+
+def again(work: ModuleType) -> None:
+    """What only a server shows whose jobs take their time: failures done again, waits, delays."""
+    failing = work.careful.map([2, 3], delay=1, concurrency=3)
+    with pytest.raises(LookupError, match="no three"):
+        failing.result(timeout=LONG_S)
+    assert [failure.index for failure in failing.failures()] == [1]
+    assert list(failing.logs())
+    failing.retry()
+    assert failing.wait(timeout=LONG_S) == "FAILED"
+    failing.cancel()
+
+
+UNTRIED = {
+    "s3 AbortMultipartUpload": {"Bucket", "Key", "UploadId"},  # only after an upload that failed
+}
+"""Calls that nothing here can bring about."""
+
+
+def _differs(listed: dict[str, set[str]], record: aws_call.Record) -> dict[str, Any]:
+    """The calls whose listed parameters are not those that were given."""
+    made = record.made
+    return {
+        call: {"listed": listed.get(call), "made": made.get(call)}
+        for call in sorted(listed.keys() | made.keys())
+        if listed.get(call) != made.get(call, UNTRIED.get(call))
+    }
 
 
 def test_a_job_is_told_all_that_a_container_needs(aws: Aws, work: ModuleType) -> None:

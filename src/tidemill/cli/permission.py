@@ -20,6 +20,12 @@ TRIES: Final[Mapping[str, Try]] = {
     "batch:DescribeJobDefinitions": lambda to, _: to.client("batch").describe_job_definitions(
         jobDefinitionName=NOBODY, status="ACTIVE"
     ),
+    "batch:DescribeJobQueues": lambda to, at: to.client("batch").describe_job_queues(
+        jobQueues=[at.queue]
+    ),
+    "batch:DescribeComputeEnvironments": lambda to, _: to.client(
+        "batch"
+    ).describe_compute_environments(maxResults=1),
     "batch:ListJobs": lambda to, at: to.client("batch").list_jobs(jobQueue=at.queue, maxResults=1),
     "logs:GetLogEvents": lambda to, _: to.client("logs").get_log_events(
         logGroupName=GROUP, logStreamName=NOBODY, limit=1
@@ -64,6 +70,7 @@ UNTRIED: Final = (
     "batch:DescribeConsumableResource",
     "batch:RegisterJobDefinition",
     "batch:SubmitJob",
+    "batch:TagResource",
     "batch:TerminateJob",
     "batch:UpdateConsumableResource",
     "iam:PassRole",
