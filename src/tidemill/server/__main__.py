@@ -94,6 +94,8 @@ def read(arguments: Sequence[str]) -> tuple[ServerConfig, Life]:
         field, made = _OPTIONS[name]
         text = text if has_value else next(rest, "")
         try:
+            if not text:
+                raise ValueError
             values[field] = made(text)
         except (KeyError, ValueError):
             raise StartError(f"{name} can't be {text!r}; see `tidemill serve --help`.") from None
