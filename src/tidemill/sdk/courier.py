@@ -172,13 +172,16 @@ def _carry(receiving: socket.socket, url: SplitResult, region: str, credentials:
         message, descriptors, _, _ = socket.recv_fds(receiving, MESSAGE_BYTES_MAX, 1)
         if not message:
             return
-        key, _, body = message.partition(b"\n")
-        target = path + key.decode("ascii")
-        headers = signed_headers(credentials, region, url.netloc, target, body, time.time())
-        if _is_written(peer, target, body, headers):
-            with contextlib.suppress(OSError):  # the child was killed meanwhile
-                os.write(descriptors[0], _WRITTEN)
-        os.close(descriptors[0])
+        # Whatever happens the child must hear the end, or it would wait for an answer in vain.
+        with contextlib.ExitStack() as answered:
+            for descriptor in descriptors:
+                answered.callback(os.close, descriptor)
+            key, _, body = message.partition(b"\n")
+            target = path + key.decode("ascii")
+            headers = signed_headers(credentials, region, url.netloc, target, body, time.time())
+            if descriptors and _is_written(peer, target, body, headers):
+                with contextlib.suppress(OSError):  # the child was killed meanwhile
+                    os.write(descriptors[0], _WRITTEN)
 
 
 def _is_written(
