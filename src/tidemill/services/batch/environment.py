@@ -63,6 +63,11 @@ class Environment:
         return self.tags.get(ENGINE_TAG, DEFAULT_ENGINE)
 
     @property
+    def host(self) -> str | None:
+        """The machine that it shares with others; of other engines it isn't known to be one."""
+        return self.engine if self.engine == DEFAULT_ENGINE else None
+
+    @property
     def is_fargate(self) -> bool:
         """Whether it is of one of AWS's Fargate types."""
         return self.resources.get("type") in _FARGATE
@@ -136,7 +141,7 @@ def spec(environment: Environment, engines: Mapping[str, Offer]) -> EnvironmentS
         cpu_milli=cpu_milli,
         memory_mib=offer.memory_mib,
         gpus=offer.gpus,
-        host=environment.engine,
+        host=environment.host,
         enabled=environment.enabled and not environment.deleting,
         look_ahead=offer.look_ahead,
     )
@@ -150,9 +155,9 @@ def crowding(
     That is no error: jobs that mostly wait may well be more than there are CPUs.
     """
     offer = engines.get(environment.engine)
-    if offer is None or not environment.enabled:
+    if offer is None or not environment.enabled or environment.host is None:
         return ""
-    alike = [each for each in others if each.engine == environment.engine and each.enabled]
+    alike = [each for each in others if each.host == environment.host and each.enabled]
     sizes = {each.name: spec(each, engines).cpu_milli for each in (environment, *alike)}
     total_milli = sum(sizes.values())
     if total_milli <= offer.cpu_milli:

@@ -10,9 +10,9 @@ import pytest
 from tidemill.platform.clock import Now
 from tidemill.platform.limit import AWS
 from tidemill.services.batch.catalogue import INACTIVE_KEPT_MS, Revision
-from tidemill.services.batch.environment import Offer
+from tidemill.services.batch.environment import Offer, crowding
 from tidemill.services.batch.error import Refused
-from tidemill.services.batch.name import Kind
+from tidemill.services.batch.name import Kind, Names
 from tidemill.services.batch.registry import Registry
 from tidemill.services.batch.registry_store import Rows
 from tidemill.services.batch.scheduling.spec import FairShare
@@ -156,6 +156,33 @@ def test_local_follows_the_machine_until_somebody_says_otherwise(
     change("UpdateComputeEnvironment", computeEnvironment="local", computeResources={"maxvCpus": 3})
     spec = registry.environment_spec("local")
     assert spec is not None and spec.cpu_milli == 3000
+
+
+def test_only_of_the_process_engine_is_it_known_that_environments_share_a_machine(
+    offer: Offer,
+) -> None:
+    registry = Registry(Names("0", "x"), AWS, {"process": offer, "farm": offer})
+    registry.found("id")
+    for name, engine in (("near", "process"), ("far", "farm"), ("farther", "farm")):
+        params = {
+            "computeEnvironmentName": name,
+            "type": "MANAGED",
+            "computeResources": managed(maxvCpus=64),
+            "tags": {"tidemill:engine": engine},
+        }
+        registry.change("CreateComputeEnvironment", params, name, Now(wall_ms=0, mono_ms=0))
+    specs = [registry.environment_spec(name) for name in ("local", "near", "far", "farther")]
+    assert [spec and spec.host for spec in specs] == ["process", "process", None, None]
+    environments = registry.resources.environments
+    crowded = [
+        crowding(environments[name], environments.values(), registry.engines)
+        for name in ("local", "near", "far")
+    ]
+    assert crowded == [
+        "; with near it may run jobs of 72 vCPUs at once on a machine of 8",
+        "; with local it may run jobs of 72 vCPUs at once on a machine of 8",
+        "",
+    ]
 
 
 def test_an_environment_without_its_engine_is_invalid(registry: Registry) -> None:
