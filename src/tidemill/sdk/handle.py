@@ -7,7 +7,7 @@ so that a handle made again from the id, in any process, is as good as the first
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
 from tidemill.sdk import watch
@@ -110,11 +110,8 @@ class Handle(Generic[R]):
             )
         return sight
 
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Its result, while the event loop goes on with other work; raises what `result` does."""
-        return self._awaited().__await__()
-
     async def _awaited(self) -> Any:
+        """The result, while the event loop goes on with other work."""
         import asyncio
 
         pace = watch.Pace(self._connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final, NoReturn, TypeVar, overload
 
 from tidemill.sdk import failure as failures
@@ -96,6 +96,10 @@ class Run(Handle[R]):
             raise failure_of(sight, self._told(), self.id)
         self._found = found
         return self._value(found)
+
+    def __await__(self) -> Generator[Any, None, R]:
+        """Its result, while the event loop goes on with other work; raises what `result` does."""
+        return self._awaited().__await__()
 
     def _value(self, found: Encoded) -> R:
         value = self._decode(found)
@@ -276,6 +280,10 @@ class MapRun(Handle[R]):
             self._raise_first(found, sight)
         self._shape = self._shape or self._find_shape()
         return flatten(found, self.children, self._shape, self._told())
+
+    def __await__(self) -> Generator[Any, None, list[R]]:
+        """Its result, while the event loop goes on with other work; raises what `result` does."""
+        return self._awaited().__await__()
 
     def logs(self, follow: bool = False) -> Iterator[str]:
         """The lines that the jobs printed so far, child by child; `follow` waits for each."""
