@@ -221,3 +221,27 @@ def test_retry_waits_for_what_is_under_way(work: ModuleType, tmp_path: Path) -> 
     (tmp_path / "gate").touch()
     run.wait(timeout=LONG_S)
     assert run.retry().status == "SUCCEEDED"
+
+
+def test_this_machines_server_is_found_where_nothing_names_another(
+    server: LocalServer, work: ModuleType, tmp_path: Path
+) -> None:
+    program = "import work; print(work.square.submit(4).result(timeout=60))"
+    bare = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+
+    def answer(**environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", program],
+            env=bare | environment,
+            capture_output=True,
+            text=True,
+        )
+
+    assert answer(TIDEMILL_DATA=str(server.data)).stdout == "16\n"
+    assert (
+        answer()
+        .stderr.splitlines()[-1]
+        .startswith("tidemill.sdk.error.TidemillError: Nothing says where jobs should run")
+    )
+    said = answer(AWS_ENDPOINT_URL=server.endpoint).stderr.splitlines()[-1]
+    assert said.endswith("names a server or an account but no region; set AWS_REGION.")

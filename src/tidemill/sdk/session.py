@@ -2,8 +2,8 @@
 
 A profile of `pyproject.toml` that names a place is whole: what the environment says of another one
 does not count. Otherwise boto3's rules hold, and where the environment says nothing, the profile
-`tidemill` of AWS's config, which `tidemill config --write` stores. Inside a job the engine's
-environment says everything.
+`tidemill` of AWS's config, which `tidemill config --write` stores, then AWS's own default profile,
+then the server that runs on this machine. Inside a job the engine's environment says everything.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from tidemill.sdk import project
+from tidemill.sdk import nearby, project
 from tidemill.sdk.error import TidemillError
 
 PROFILE: Final = "tidemill"
@@ -56,9 +56,38 @@ def default() -> tuple[Any, str | None]:
 
     if is_in_project():
         return _of_project(project.current())
-    if not is_in_environment() and has_profile():
+    if is_in_environment():
+        return _with_region(boto3.session.Session()), None
+    session = boto3.session.Session()
+    if PROFILE in session.available_profiles:
         return boto3.session.Session(profile_name=PROFILE), None
-    return boto3.session.Session(), None
+    if "default" in session.available_profiles:
+        return _with_region(session), None
+    return _nearby() or (_with_region(session), None)
+
+
+def _nearby() -> tuple[Any, str] | None:
+    import boto3
+
+    found = nearby.find()
+    if found is None:
+        return None
+    session = boto3.session.Session(
+        found.access_key_id, found.secret_access_key, region_name=found.region
+    )
+    return session, found.endpoint
+
+
+def _with_region(session: Any) -> Any:
+    if session.region_name is None:
+        raise TidemillError(
+            "Nothing says where jobs should run, and no server of yours runs on this machine: "
+            "start one with `tidemill serve`, or name a place by AWS_PROFILE, or in tests use "
+            "`with tm.local()`."
+            if not is_in_environment()
+            else "The environment names a server or an account but no region; set AWS_REGION."
+        )
+    return session
 
 
 def _of_project(place: project.Project) -> tuple[Any, str | None]:
