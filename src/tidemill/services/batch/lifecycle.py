@@ -102,8 +102,10 @@ def conclude(book: Book, unit: Unit, end: AttemptEnd, now: Now) -> None:
 def _judge(unit: Unit, end: AttemptEnd, *, is_stopped: bool) -> tuple[Verdict, AttemptEnd]:
     """What the end of an attempt comes to; and the end, in the words that it is told in."""
     job = unit.job
-    interrupted = None if job.spec.extension is None else job.spec.extension.interrupted
-    interruptions = backoff.interruptions(unit)
+    interrupted, interruptions = None, 0
+    if job.spec.extension is not None:
+        interrupted = job.spec.extension.interrupted
+        interruptions = backoff.interruptions(unit)
     verdict = judge(
         job.spec.retry,
         unit.attempt,

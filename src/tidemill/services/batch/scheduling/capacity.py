@@ -51,6 +51,8 @@ class Host:
 
     def move_inside(self) -> list[str]:
         """Room came free: who of those ahead moves inside, in any environment."""
+        if len(self.environments) == 1:
+            return self.environments[0].move_inside()
         return [key for environment in self.environments for key in environment.move_inside()]
 
 
@@ -175,13 +177,14 @@ class Environment:
         )
 
     def _count(self, times: int, request: Request) -> None:
-        host, memory_mib, gpus = self.host, times * request.memory_mib, times * request.gpus
+        memory_mib = times * request.memory_mib
         self.inside += times
         self.cpu_free -= times * request.cpu_milli
         self.memory_used += memory_mib
-        self.gpus_used += gpus
-        host.memory_free -= memory_mib
-        host.gpus_free -= gpus
+        self.host.memory_free -= memory_mib
+        if request.gpus:
+            self.gpus_used += times * request.gpus
+            self.host.gpus_free -= times * request.gpus
 
     def move_inside(self) -> list[str]:
         """Those ahead for whom there is room now, in order: they hold it from now on."""
