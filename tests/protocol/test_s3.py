@@ -163,6 +163,19 @@ def test_many_are_deleted_in_one_call_and_a_full_bucket_stays(s3: Any, bucket: s
     )
 
 
+def test_a_key_named_twice_is_deleted_and_written_again(s3: Any, bucket: str) -> None:
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    twice = [{"Key": "k", "ETag": '"bad"'}, {"Key": "k"}]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": twice})
+    assert [entry["Code"] for entry in answer["Errors"]] == ["PreconditionFailed"]
+    assert [entry["Key"] for entry in answer["Deleted"]] == ["k"]
+    etag = s3.put_object(Bucket=bucket, Key="k", Body=b"2", IfNoneMatch="*")["ETag"]
+    thrice = [{"Key": "k"}, {"Key": "k", "ETag": etag}, {"Key": "k"}]
+    answer = s3.delete_objects(Bucket=bucket, Delete={"Objects": thrice})
+    assert ("Errors" in answer, len(answer["Deleted"])) == (False, 3)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"3", IfNoneMatch="*")
+
+
 def test_multipart_by_hand_lists_and_aborts(s3: Any, bucket: str) -> None:
     upload = s3.create_multipart_upload(Bucket=bucket, Key="k", Metadata={"a": "b"})
     call = {"Bucket": bucket, "Key": "k", "UploadId": upload["UploadId"]}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
 from typing import Any, Final
 
 import msgspec
@@ -170,9 +171,12 @@ async def delete_objects(s3: Context, params: Params) -> dict[str, Any]:
     async with AsyncExitStack() as held:
         await held.enter_async_context(s3.locks.shared(bucket.name))
         bucket = s3.bucket_of(params)
-        for target in sorted(targets, key=lambda target: str(target["Key"])):
+        for key, alone in sorted(_to_lock(targets).items()):
+            lock = s3.locks.alone if alone else s3.locks.shared
+            await held.enter_async_context(lock((bucket.name, key)))
+        for target in targets:
             try:
-                key = await _hold_to_delete(s3, held, bucket, target, keys)
+                key = await _key_to_delete(s3, bucket, target)
             except Fault as fault:
                 errors.append({"Key": target["Key"], "Code": fault.code, "Message": fault.message})
             else:
@@ -188,18 +192,22 @@ async def delete_objects(s3: Context, params: Params) -> dict[str, Any]:
     return answer
 
 
-async def _hold_to_delete(
-    s3: Context,
-    held: AsyncExitStack,
-    bucket: store.Bucket,
-    target: dict[str, Any],
-    keys: dict[bytes, None],
-) -> bytes:
+def _to_lock(targets: Sequence[Mapping[str, Any]]) -> dict[bytes, bool]:
+    """The keys that `targets` name, each once, and whether any of them has a condition.
+
+    A key may be named twice, and its lock can't be taken twice.
+    """
+    alone: dict[bytes, bool] = {}
+    for target in targets:
+        with suppress(Fault):  # told of it when it is its turn
+            key = encode_key(target["Key"])
+            alone[key] = alone.get(key, False) or target.get("ETag") is not None
+    return alone
+
+
+async def _key_to_delete(s3: Context, bucket: store.Bucket, target: Mapping[str, Any]) -> bytes:
     check_version(target.get("VersionId"))
     key, condition = encode_key(target["Key"]), target.get("ETag")
-    if key not in keys:
-        lock = s3.locks.shared if condition is None else s3.locks.alone
-        await held.enter_async_context(lock((bucket.name, key)))
     if condition is not None:
         there = await s3.index.object(bucket.id, key)
         check_delete(condition, there.known if there is not None else None)
