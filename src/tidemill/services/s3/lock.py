@@ -56,7 +56,7 @@ class NamedLocks:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self._give_back(name)
-            else:
+            elif (alone, turn) in entry.waiting:  # if not, its turn has come and gone meanwhile
                 entry.waiting.remove((alone, turn))
                 self._let_in(name, entry)
             raise

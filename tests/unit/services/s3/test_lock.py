@@ -59,3 +59,24 @@ def test_who_gives_up_waiting_holds_up_nobody() -> None:
             pass
 
     asyncio.run(scenario())
+
+
+def test_turns_that_come_after_waiting_was_given_up_go_to_nobody() -> None:
+    async def scenario() -> None:
+        locks = NamedLocks()
+        async with locks.alone("key"):
+            waiting = [asyncio.create_task(hold_alone(locks)) for _ in range(2)]
+            await asyncio.sleep(0)
+            for task in waiting:
+                task.cancel()
+        ends = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(end) for end in ends] == [asyncio.CancelledError] * 2
+        async with locks.alone("key"):
+            pass
+        assert not locks._entries
+
+    async def hold_alone(locks: NamedLocks) -> None:
+        async with locks.alone("key"):
+            pass
+
+    asyncio.run(scenario())
