@@ -86,7 +86,8 @@ def _of_parent(book: Book, array: ArrayJob, now: Now) -> str | None:
         return book.scheduler.explain(array.id, now)
     if array.children:
         left = len(array.children) + len(array.held)
-        return f"Waits for {_count(left, 'child', 'children')} of {array.size} to end"
+        ends = f"Waits for {_count(left, 'child', 'children')} of {array.size} to end"
+        return f"{ends}{_pausing(book, array)}"
     first = array.held.first
     return None if first is None else _of_child(book, array, first, now)
 
@@ -157,6 +158,15 @@ def _pause(book: Book, key: str, now: Now) -> str:
     number = unit.attempt - backoff.interruptions(unit) + 1
     attempt = f"attempt {number} of {job.spec.retry.attempts}"
     return f"{left} more before {attempt}, as its tag {BACKOFF_TAG} says"
+
+
+def _pausing(book: Book, array: ArrayJob) -> str:
+    """How many of the children pause, where any does."""
+    if not book.pauses:
+        return ""
+    count = sum(child.key in book.pauses for child in array.children.values())
+    verb = "pauses" if count == 1 else "pause"
+    return f"; {count} of them {verb} before another attempt" if count else ""
 
 
 def _seconds(ms: int) -> str:

@@ -244,7 +244,9 @@ def test_a_child_that_pauses_is_counted_once_and_lets_the_others_go_on() -> None
     assert world.counts(array) == {"RUNNABLE": 2, "STARTING": 1}
     world.run(f"{array}:1")
     world.run(f"{array}:2")
-    assert why(world, array) == "Waits for 1 child of 3 to end"
+    assert why(world, array) == (
+        "Waits for 1 child of 3 to end; 1 of them pauses before another attempt"
+    )
     world.pass_time(2)
     world.run(f"{array}:0", attempt=2)
     assert world.state(array) == "SUCCEEDED"
