@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
-@pytest.mark.parametrize("document", ["README.md"])
+@pytest.mark.parametrize("document", ["README.md", "docs/guide.md"])
 def test_the_tour(document: str, tmp_path: Path) -> None:
     tour.take(ROOT / document, tmp_path)
 
