@@ -134,18 +134,24 @@ def test_attempts_share_an_interpreter_and_run_beside_each_other(lab: Lab, proje
 
 
 @pytest.mark.parametrize(
-    "top",
-    ["import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()",
-     "raise ValueError('not today')",
-     "import sys; sys.exit(3)"],
+    ("top", "why"),
+    [("import threading; threading.Thread(target=threading.Event().wait, daemon=True).start()",
+      "importing odd starts threads"),
+     ("raise ValueError('not today')", "ValueError: not today"),
+     ("import os; os._exit(3)", "it died while it was imported")],
 )  # fmt: skip
-def test_what_can_t_be_forked_is_spawned(lab: Lab, project: Path, top: str) -> None:
+def test_what_can_t_be_forked_is_spawned_and_the_log_says_why(
+    lab: Lab, project: Path, tmp_path: Path, top: str, why: str
+) -> None:
     (project / "odd.py").write_text(top)
     for _ in range(2):
         odd = job(lab, project, "x", module="odd")
         # The real worker runs then: it says how it is to be called.
         assert ends(lab, odd) == 2
         assert "tidemill.sdk.worker takes" in lab.output(odd)[0]
+    [line] = (tmp_path / "runner" / "runner.log").read_text().splitlines()
+    assert f"jobs of odd in {project}" in line
+    assert line.endswith(why)
 
 
 def test_an_import_in_progress_holds_up_nobody_else(lab: Lab, project: Path) -> None:

@@ -107,6 +107,7 @@ class Interpreter:
         self.sock = sock
         self.is_ready = False
         self.is_readable = False
+        self.complaint = "it died while it was imported"
         self.files: list[tuple[str, int, int]] = []
         self.waiting: dict[str, Run] = {}
         """Not sent to it yet."""
@@ -197,7 +198,7 @@ class WarmPool:
         del self._by_pid[pid]
         self._close(interpreter)
         if not interpreter.is_ready:
-            self._refuse(interpreter.key)
+            self._refuse(interpreter)
         for run in list(interpreter.live.values()):
             if not (run.pid and os.path.exists(f"/proc/{run.pid}")):  # noqa: PTH110 - light
                 self._owner.vanished(run)
@@ -259,10 +260,16 @@ class WarmPool:
             self._poll.remove(interpreter.sock.fileno())
             interpreter.sock.close()
 
-    def _refuse(self, key: Key) -> None:
+    def _refuse(self, interpreter: Interpreter) -> None:
+        from tidemill.engines.process.runner import say  # which imports this module
+
         if len(self._refused) > REFUSED_MAX:
             self._refused.clear()
-        self._refused[key] = time.monotonic() + REFUSED_S
+        self._refused[interpreter.key] = time.monotonic() + REFUSED_S
+        say(
+            f"The jobs of {interpreter.key[2]} in {interpreter.key[1]} start an interpreter each "
+            f"for {REFUSED_S:g} s, as none could be kept warm for them: {interpreter.complaint}"
+        )
 
     def _tire(self, interpreter: Interpreter) -> None:
         """Retire it when it has been idle for long enough, else look again later."""
@@ -335,6 +342,7 @@ class WarmPool:
                     interpreter.timer.cancel()
                 self._tire(interpreter)
             case Failed():
+                interpreter.complaint = word.reason
                 kill(interpreter.pid)
             case Forked():
                 self._owner.forked(interpreter.live[word.attempt_id], word.pid, word.at_ms)
