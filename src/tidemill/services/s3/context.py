@@ -167,9 +167,9 @@ def no_such_key(key: bytes) -> Fault:
     return Fault("NoSuchKey", "The specified key does not exist.", Key=key.decode())
 
 
-def malformed_xml() -> Fault:
-    """The refusal of a document that lacks what its operation needs."""
-    return Fault(
-        "MalformedXML",
-        "The XML you provided was not well-formed or did not validate against our published schema",
+def malformed_xml(reason: str = "") -> Fault:
+    """The refusal of a document that lacks what its operation needs; `reason` says what."""
+    message = (
+        "The XML you provided was not well-formed or did not validate against our published schema"
     )
+    return Fault("MalformedXML", f"{message}: {reason}." if reason else message)

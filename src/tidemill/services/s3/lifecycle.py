@@ -102,7 +102,7 @@ async def _set(s3: Context, params: Params, said: Mapping[str, Any] | None) -> N
 def _check_rules(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The rules as they are kept: each with an ID, dates as seconds since 1970."""
     if not 1 <= len(rules) <= RULES_MAX:
-        raise malformed_xml()
+        raise malformed_xml(f"a configuration has 1 to {RULES_MAX:,} rules, not {len(rules):,}")
     checked = [_check_rule(rule) for rule in rules]
     if len({rule["ID"] for rule in checked}) != len(checked):
         raise _invalid("Rule ID must be unique. Found same ID for more than one rule")
@@ -115,23 +115,27 @@ def _check_rules(rules: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _check_rule(rule: Mapping[str, Any]) -> dict[str, Any]:
-    name = rule.get("ID") or secrets.token_urlsafe(36)
+    given = rule.get("ID")
+    label = f"the rule {given!r}" if given else "a rule without an ID"
+    name = given or secrets.token_urlsafe(36)
     if len(name) > ID_LENGTH_MAX:
         raise _invalid(f"ID length should not exceed allowed limit of {ID_LENGTH_MAX}")
     if rule.get("Status") not in ("Enabled", "Disabled"):
-        raise malformed_xml()
-    _check_scope(rule)
-    _check_actions(rule, name)
+        raise malformed_xml(f"the Status of {label} must be Enabled or Disabled")
+    _check_scope(rule, label)
+    _check_actions(rule, label)
     kept = {**rule, "ID": name}
     if isinstance(date := (rule.get("Expiration") or {}).get("Date"), datetime):
         kept["Expiration"] = {"Date": _midnight(date)}
     return kept
 
 
-def _check_scope(rule: Mapping[str, Any]) -> None:
+def _check_scope(rule: Mapping[str, Any], label: str) -> None:
     """Refuse a rule that does not say clearly which objects it is about."""
-    if ("Prefix" in rule) == ("Filter" in rule) or len(rule.get("Filter") or {}) > 1:
-        raise malformed_xml()
+    if ("Prefix" in rule) == ("Filter" in rule):
+        raise malformed_xml(f"{label} needs a Filter, which may be empty, or a Prefix")
+    if len(rule.get("Filter") or {}) > 1:
+        raise malformed_xml(f"several conditions in the Filter of {label} stand in And")
     about = predicates(rule)
     check_tags(about.get("Tags", []), TAGS_MAX)
     larger, smaller = about.get("ObjectSizeGreaterThan"), about.get("ObjectSizeLessThan")
@@ -148,23 +152,25 @@ def _check_scope(rule: Mapping[str, Any]) -> None:
             raise _refused("AbortIncompleteMultipartUpload cannot be specified with Object Size.")
 
 
-def _check_actions(rule: Mapping[str, Any], name: str) -> None:
+def _check_actions(rule: Mapping[str, Any], label: str) -> None:
     if rule.get("Transitions"):
         raise Fault(
             "NotImplemented",
             "A header you provided implies functionality that is not implemented: there is one "
-            f"storage class here, so leave the transitions out of the rule {name!r}.",
+            f"storage class here, so leave the transitions out of {label}.",
         )
     if not any(rule.get(action) is not None for action in _ACTIONS):
         raise _refused("At least one action needs to be specified in a rule")
     if len(rule.get("Expiration", {"Days": 1})) != 1:
-        raise malformed_xml()
+        raise malformed_xml(
+            f"the Expiration of {label} takes one of Days, Date and ExpiredObjectDeleteMarker"
+        )
     for action, member in _COUNTS:
         days = (rule.get(action) or {}).get(member)
         if days is not None and days < 1:
             raise _invalid(f"'{member}' for {action} action must be a positive integer")
     if rule.get("AbortIncompleteMultipartUpload") == {}:
-        raise malformed_xml()
+        raise malformed_xml(f"{label} must say DaysAfterInitiation")
 
 
 def _midnight(date: datetime) -> int:

@@ -240,8 +240,9 @@ NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"Status": "enabled"}, "MalformedXML"),
+        ({"Status": "enabled"}, "the Status of the rule 'keep' must be Enabled or Disabled"),
         ({"Prefix": "both"}, "MalformedXML"),
+        ({"Filter": None}, "MalformedXML: The XML you provided was not well-formed or did not"),
         ({"Filter": {"Prefix": "a", "ObjectSizeLessThan": 1}}, "MalformedXML"),
         ({"Expiration": {"Days": 1, "Date": NOON}}, "MalformedXML"),
         ({"Expiration": {}}, "MalformedXML"),
