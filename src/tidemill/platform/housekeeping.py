@@ -38,7 +38,11 @@ class Housekeeping:
         self._wake.set()
 
     async def run(self) -> None:
-        """Turn until cancelled; a store that failed ends it too, as it ends the server."""
+        """Turn until cancelled.
+
+        A duty whose read of the store failed has its next turn a minute later. A failed commit
+        ends the server, and is the committer's to tell.
+        """
         start_ms = self._clock.now().mono_ms
         due_ms: dict[str, int] = dict.fromkeys(self._duties, start_ms)
         while due_ms:
@@ -69,8 +73,8 @@ class Housekeeping:
         now = self._clock.now()
         try:
             return await self._duties[name](now)
-        except StoreError:
-            raise
+        except StoreError as error:  # says all in its one sentence
+            _log.warning("Housekeeping rests at %s for a minute: %s", name, error)
         except Exception:  # noqa: BLE001 - one duty's bug must not end the others
             _log.exception("Housekeeping failed at %s; it is tried again in a minute.", name)
-            return now.mono_ms + RETRY_MS
+        return now.mono_ms + RETRY_MS

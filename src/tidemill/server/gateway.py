@@ -155,7 +155,7 @@ def _refusal(error: Exception, route: Route | None, request_id: str) -> HttpResp
         code = RETRYABLE.get(route.service if route else "", "ServiceUnavailable")
         message = "The disk of the server is full: make room there, then send the call again."
         return serialize_error(route, code, message, request_id, {})
-    if isinstance(error, StoreError):  # nothing was done, and the server ends itself over it
+    if isinstance(error, StoreError):  # nothing was done; over a commit the server ends itself
         code = RETRYABLE.get(route.service if route else "", "ServiceUnavailable")
         return serialize_error(route, code, str(error), request_id, {})
     log.error("request %s failed in the server", request_id, exc_info=error)

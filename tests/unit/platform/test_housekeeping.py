@@ -12,6 +12,7 @@ from tidemill.platform.clock import Now, VirtualClock
 from tidemill.platform.disk import DiskFloor
 from tidemill.platform.fault import Fault
 from tidemill.platform.housekeeping import RETRY_MS, Duty, Housekeeping
+from tidemill.platform.store import StoreError
 
 
 async def settle() -> None:
@@ -53,6 +54,34 @@ def test_each_duty_runs_when_it_said_and_rests_otherwise(caplog: pytest.LogCaptu
 
     asyncio.run(main())
     assert "Housekeeping failed at broken" in caplog.text
+
+
+def test_a_duty_that_could_not_read_the_store_has_another_turn(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    turns = 0
+
+    async def read(now: Now) -> int | None:
+        nonlocal turns
+        turns += 1
+        if turns == 1:
+            raise StoreError("The database does not answer.")
+        return now.mono_ms + 3_600_000
+
+    async def main() -> None:
+        clock = VirtualClock()
+        task = asyncio.create_task(Housekeeping(clock, {"reader": read}).run())
+        await settle()
+        clock.advance(RETRY_MS)
+        await settle()
+        assert (turns, task.done()) == (2, False)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+    [record] = caplog.records
+    assert "reader for a minute: The database does not answer." in record.getMessage()
+    assert record.exc_info is None
 
 
 def test_a_duty_is_hastened_once_when_something_has_come_up() -> None:
