@@ -110,3 +110,14 @@ def test_a_queue_that_takes_nothing_is_told(doctor: Doctor, server: LocalServer)
 def test_an_image_on_a_server_without_containers_is_told(doctor: Doctor) -> None:
     (doctor.folder / "pyproject.toml").write_text('[tool.tidemill]\nimage = "me/app:1"\n')
     assert "local runs jobs without containers" in doctor(code=1)["image"]
+
+
+def test_any_command_goes_by_a_profile(doctor: Doctor, server: LocalServer) -> None:
+    (doctor.folder / "pyproject.toml").write_text(
+        f'[tool.tidemill.profiles.here]\nendpoint = "{server.endpoint}"\nregion = "us-east-1"\n'
+    )
+    keys = {name: value for name, value in doctor.given.items() if "KEY" in name}
+    environment = clean_environment(doctor.folder, **keys)
+    for words in (("--profile", "here", "ps"), ("ps", "--profile", "here")):
+        done = run(*words, environment=environment, cwd=doctor.folder)
+        assert (done.returncode, done.stderr.partition(";")[0]) == (0, "No jobs")

@@ -76,11 +76,17 @@ _SKEWED: Final = {"RequestTimeTooSkewed", "RequestInTheFuture"}
 
 def failed(check: str, error: Exception, connection: Connection) -> Finding:
     """The finding for an error that a call raised; an error that is a bug of ours is raised."""
+    from botocore.exceptions import ConnectionError as Unreached
+    from botocore.exceptions import HTTPClientError
+
     from tidemill.cli.failure import sentence
 
     told = sentence(error)
     if told is None:
         raise error
+    if isinstance(error, HTTPClientError | Unreached) and connection.is_aws:
+        told = f"AWS does not answer in {connection.region}"
+        return wrong(check, told, "look at the network, and at how the region is spelt")
     code, message = code_of(error), told.rstrip(".")
     keys = _where_keys_come_from(connection)
     if code in _SKEWED or (code in _WRONG_SECRET and _speaks_of_time(message)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from tidemill.cli import doctor, examine_image, examine_server, permission
 from tidemill.cli.finding import State, failed, note, ok, unchecked, wrong
@@ -30,6 +30,7 @@ class Fake(Connection):
     """A connection to AWS that answers nothing."""
 
     is_aws = True  # type: ignore[assignment]
+    region = "eu-nort-1"  # type: ignore[assignment]
     session = Keys()  # type: ignore[assignment]
 
 
@@ -51,9 +52,10 @@ def test_a_clock_may_be_a_little_off(ahead_s: float, state: State) -> None:
         (refusal("AccessDeniedException", "may not."), "these credentials may not do this (may"),
         (refusal("SignatureDoesNotMatch", "Signature expired: 1 < 2"), "2; set this machine's cl"),
         (refusal("RequestTimeTooSkewed", "Too far."), "Too far; set this machine's clock"),
+        (EndpointConnectionError(endpoint_url="https://a"), "does not answer in eu-nort-1; look"),
     ],
 )
-def test_a_refusal_says_what_to_do(error: ClientError, told: str) -> None:
+def test_a_refusal_says_what_to_do(error: Exception, told: str) -> None:
     found = failed("credentials", error, Fake())
     assert told in f"{found.told}; {found.remedy}"
     assert found.state is State.WRONG
