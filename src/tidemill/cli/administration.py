@@ -55,7 +55,7 @@ def call(data: Path | None, operation: str, params: Mapping[str, Any]) -> dict[s
     server = instance_of(data)
     key = access_key_of(data)
     credentials = Credentials(key.access_key_id, key.secret_access_key)
-    endpoint = server.local or server.endpoint
+    endpoint = server.nearest
     try:
         status, answer = _post(endpoint, server.region, credentials, operation, params)
     except OSError as error:

@@ -41,4 +41,4 @@ def _choose() -> None:
     session = boto3.session.Session(
         key.access_key_id, key.secret_access_key, region_name=server.region
     )
-    use(Connection(session, server.endpoint))
+    use(Connection(session, server.nearest))

@@ -22,7 +22,7 @@ FILE = "server.json"
 class Instance:
     """A server that runs, as it says of itself. `database` is empty for SQLite.
 
-    `endpoint` is what clients are given, `local` what always works on the server's own machine.
+    `endpoint` is what clients are given. `local` is on loopback, and empty for older servers.
     """
 
     pid: int
@@ -31,6 +31,11 @@ class Instance:
     account: str
     database: str = ""
     local: str = ""
+
+    @property
+    def nearest(self) -> str:
+        """The URL for programs on the server's own machine, whatever clients are given."""
+        return self.local or self.endpoint
 
 
 class Note:
