@@ -28,7 +28,6 @@ def leave_or_end(job_id: str, end: Callable[[], None], results: str = "") -> int
 
 def _is_to_end() -> bool:
     """Whether a person says that it is to end; nobody to ask, or another Ctrl-C: it runs on."""
-    click.echo(err=True)
     if not sys.stdin.isatty():
         return False
     try:

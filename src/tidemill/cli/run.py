@@ -60,6 +60,7 @@ def run(function: str, arguments: tuple[str, ...], detach: bool, **said: Any) ->
     try:
         ended = _follow(made.id)
     except KeyboardInterrupt:
+        click.echo(err=True)
         sys.exit(leave_or_end(made.id, lambda: made.cancel("Ended with Ctrl-C.")))
     code = exit_code(ended)
     if code:

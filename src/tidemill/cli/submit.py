@@ -12,6 +12,7 @@ from tidemill.cli.connection import client
 from tidemill.cli.explain import is_hopeless
 from tidemill.cli.job import find, project_environment
 from tidemill.cli.output import JSON_OPTION, print_json
+from tidemill.sdk.client import current
 
 DEFINITION = "tidemill-command"
 FAIR = "fair"
@@ -76,10 +77,15 @@ def submit(command: tuple[str, ...], as_json: bool, **options: Any) -> None:
 
     The command runs in this folder with this PATH, for example:
     tidemill submit --array 10 -- ./resize.sh --fast
+
+    On AWS it runs in the image that the project names.
     """
     batch = client("batch")
     request = _request(command, options)
-    request["jobDefinition"] = _definition(batch)
+    if current().is_aws:
+        _go_to_aws(request, options)
+    else:
+        request["jobDefinition"] = _definition(batch)
     answer = batch.submit_job(**request)
     if as_json:
         answer.pop("ResponseMetadata", None)
@@ -164,3 +170,21 @@ def _definition(batch: Any) -> str:
         },
     )
     return DEFINITION
+
+
+def _go_to_aws(request: dict[str, Any], options: dict[str, Any]) -> None:
+    """There a command runs in the project's image, by its roles, and has nothing of this shell."""
+    from tidemill.sdk import definition, limit
+    from tidemill.sdk.definition import Needs
+
+    place = definition.place_of_jobs(current())
+    vcpus, timeout_s = f"{options['vcpus']:g}", options["timeout"] or None
+    asked = Needs(vcpus=vcpus, memory_mib=options["memory"], timeout_s=timeout_s)
+    limit.check(request["jobName"], asked, place)
+    own = definition.definition_of_command(DEFINITION, ["true"], asked, place)
+    given = [{"name": name, "value": value} for name, value in place.environment().items()]
+    given += [_variable(text) for text in options["pairs"]]
+    request["jobDefinition"] = definition.arn(current(), own)
+    request["containerOverrides"]["environment"] = given
+    if not options["queue"] and place.queue != "default":
+        request["jobQueue"] = place.queue
