@@ -196,6 +196,22 @@ def test_a_lost_reply_never_submits_twice(batch: BatchClient) -> None:
     assert batch.listed(jobQueue=queue, filters=[{"name": "JOB_NAME", "values": ["*"]}]) == [job_id]
 
 
+def test_an_invocation_id_used_for_another_operation_is_another_call(batch: BatchClient) -> None:
+    """No SDK does so, but a reply of the wrong shape would be taken for success."""
+
+    def repeat(request: AWSPreparedRequest, **_: Any) -> None:
+        request.headers["amz-sdk-invocation-id"] = "all-one"
+        request.headers["amz-sdk-request"] = "attempt=2"
+
+    queue, definition = batch.queue(), batch.define("sleep", "60")
+    batch.client.meta.events.register("before-send.batch", repeat)
+    job_id = batch.submit(queue, definition)
+    assert batch.submit(queue, definition) == job_id
+    batch.client.terminate_job(jobId=job_id, reason="Not needed.")
+    batch.client.meta.events.unregister("before-send.batch", repeat)
+    assert batch.failed(job_id)["statusReason"] == "Not needed."
+
+
 def test_actions_are_not_case_sensitive(batch: BatchClient) -> None:
     strategy = {"attempts": 3, "evaluateOnExit": [{"action": "exit", "onExitCode": "7"}]}
     job = batch.failed(batch.run("default", "exit 7", retryStrategy=strategy))

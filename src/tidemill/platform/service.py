@@ -14,7 +14,7 @@ from typing import Any, Protocol
 class Caller:
     """Who calls: the account and region that the call is for, and the key that signed it.
 
-    `retry_key` names a mutating call across its sender's own retries (access key and
+    `retry_key` names a mutating call across its sender's own retries (access key, operation and
     `amz-sdk-invocation-id`); `is_retry` says that this is not the first try, so that an answer
     may already stand in the store. `wait_s` says for how long the caller is ready to wait for
     something to happen before it is answered, where the operation knows such a thing.

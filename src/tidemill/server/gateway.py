@@ -83,7 +83,7 @@ class Gateway:
             if route.operation.startswith(GROWING):
                 self._disk.check(RETRYABLE.get(route.service, "ServiceUnavailable"))
             params = parse(route, request)
-            caller = self._caller(request, sender.access_key, request_id)
+            caller = self._caller(request, route, sender.access_key, request_id)
             result = await service.call(route.operation, params, caller)
             return serialize(route, result, request_id)
         except Exception as error:  # noqa: BLE001 - it is answered, and logged where it is ours
@@ -109,12 +109,15 @@ class Gateway:
         route = error.route if isinstance(error, WireError) else None
         return _refusal(error, route or presume(head, None), str(uuid.uuid4()))
 
-    def _caller(self, request: HttpRequest, access_key: str, request_id: str) -> Caller:
+    def _caller(
+        self, request: HttpRequest, route: Route, access_key: str, request_id: str
+    ) -> Caller:
         invocation = request.header(b"amz-sdk-invocation-id")
         retry_key = None
         is_retry = False
         if invocation is not None:
-            retry_key = f"{access_key} {invocation.decode('latin-1')}"
+            call = f"{route.service}.{route.operation}"
+            retry_key = f"{access_key} {call} {invocation.decode('latin-1')}"
             number = NUMBER_OF_TRY.search(request.header(b"amz-sdk-request") or b"")
             is_retry = number is not None and number[1] != b"1"
         return Caller(
