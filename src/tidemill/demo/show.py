@@ -61,22 +61,18 @@ def _server(console: Console) -> Iterator[None]:
     try:
         with local() as server:
             console.print(f"Started a private server at {server.endpoint} for the demo.")
-            before = client.use(server.connection())
-            try:
-                yield
-            finally:
-                client.use(before)
+            yield
     except LocalServerError as error:
         raise TidemillError(str(error)) from error
 
 
 def _configured() -> str | None:
-    """The endpoint that boto3's configuration names, if it is a Tidemill server that answers."""
+    """The endpoint that the configuration names, if it is a Tidemill server that answers."""
     from botocore.exceptions import BotoCoreError
 
     try:
         endpoint = str(client.client("batch").meta.endpoint_url)
-    except BotoCoreError:
+    except (BotoCoreError, TidemillError):  # the latter where nothing names a server
         return None
     url = urlsplit(endpoint)
     if client.is_aws(endpoint) or url.hostname is None:
