@@ -17,10 +17,12 @@ from typing import Any
 
 import aws_call
 import pytest
+from click.testing import CliRunner
 
 import tidemill as tm
 from tidemill.cli import examine
 from tidemill.cli.finding import Finding, State
+from tidemill.cli.submit import submit
 from tidemill.sdk import client, project, worker
 from tidemill.sdk.client import Connection
 from tidemill.sdk.local import local
@@ -319,3 +321,16 @@ def test_the_doctor_says_what_fargate_lacks(
     wrong = {check for check, each in seen.items() if each.state is State.WRONG}
     assert wrong == {"queue", "image", "execution role", "job role"}
     assert seen["bucket"].told == "nix-at-all is not there yet"
+
+
+def test_a_command_runs_in_the_projects_image(aws: Aws, work: ModuleType, as_a_user: None) -> None:
+    done = CliRunner().invoke(submit, ["--env", "A=b", "--vcpus", "2", "--", "ls", "-l"])
+    job = aws.job(done.output.strip())
+    [definition] = aws.look.describe_job_definitions(jobDefinitions=[job["jobDefinition"]])[
+        "jobDefinitions"
+    ]
+    assert definition["containerProperties"]["image"] == IMAGE
+    assert job["container"]["command"] == ["ls", "-l"]
+    given = {pair["name"]: pair["value"] for pair in job["container"]["environment"]}
+    assert given["A"] == "b"
+    assert "PATH" not in given

@@ -60,13 +60,21 @@ def name_of(reference: str) -> str:
 
 
 def definition_of(reference: str, needs: Needs, place: Project) -> dict[str, Any]:
-    """The definition as RegisterJobDefinition takes it."""
+    """The definition of a function's jobs as RegisterJobDefinition takes it."""
+    command = [
+        *(place.interpreter, "-m", WORKER, reference),
+        *(f"Ref::{INPUTS}", f"Ref::{RESULTS}"),
+    ]
+    return definition_of_command(name_of(reference), command, needs, place)
+
+
+def definition_of_command(
+    name: str, command: list[str], needs: Needs, place: Project
+) -> dict[str, Any]:
+    """The definition of jobs that run a command, in the project's image if it has one."""
     container: dict[str, Any] = {
         "image": place.image or project.HOST_IMAGE,
-        "command": [
-            *(place.interpreter, "-m", WORKER, reference),
-            *(f"Ref::{INPUTS}", f"Ref::{RESULTS}"),
-        ],
+        "command": command,
         "resourceRequirements": needs.resources(),
     }
     if place.job_role:
@@ -77,7 +85,7 @@ def definition_of(reference: str, needs: Needs, place: Project) -> dict[str, Any
         public = "ENABLED" if place.public_ip else "DISABLED"
         container["networkConfiguration"] = {"assignPublicIp": public}
     wanted: dict[str, Any] = {
-        "jobDefinitionName": name_of(reference),
+        "jobDefinitionName": name,
         "type": "container",
         "containerProperties": container,
         "retryStrategy": needs.retry.strategy(),
