@@ -17,7 +17,7 @@ WHEELS: Final = ".tidemill"
 _MARK: Final = "# tidemill build: "
 
 IGNORED: Final = (
-    *(".git", ".env", ".env.*", ".aws", "*.pem", "*.key"),
+    *(".git", "**/.env", "**/.env.*", "**/.aws", "**/*.pem", "**/*.key"),
     *("**/__pycache__", "**/*.pyc", ".mypy_cache", ".pytest_cache", ".ruff_cache"),
     *("node_modules", "dist", "build", "*.egg-info"),
     *("Dockerfile", ".dockerignore"),

@@ -71,7 +71,7 @@ def test_a_change_by_hand_is_seen() -> None:
 
 
 def test_secrets_and_virtual_environments_stay_out() -> None:
-    assert {".env", ".git", ".venv"} <= set(ignore([".venv"]).splitlines())
+    assert {"**/.env", ".git", ".venv"} <= set(ignore([".venv"]).splitlines())
 
 
 @pytest.mark.parametrize(
