@@ -11,12 +11,9 @@ from typing import Any, Final
 import click
 
 from tidemill.cli.explain import brief, ended, size
-from tidemill.cli.output import age, table
+from tidemill.cli.output import age, ids_shown, table
 from tidemill.cli.survey import RUNNING, WAITING, Count, Share, states_of
 
-WIDE: Final = 120
-"""From so many columns on, ids are shown whole."""
-SHORT_ID: Final = 8
 NAME_MAX: Final = 20
 Job = dict[str, Any]
 Row = list[str]
@@ -62,16 +59,17 @@ def _share_out(wanted: list[int], free: int) -> list[int]:
 def running_block(jobs: list[Job], notes: dict[str, str], width: int) -> Block:
     """What runs, the longest first; arrays with how far they are."""
     found = sorted((job for job in jobs if _runs(job)), key=_since_ms)
+    ids = ids_shown([job["jobId"] for job in found], width)
     rows = [
         [
-            _id(job, width),
+            shown,
             job["jobName"][:NAME_MAX],
             job["queue"],
             job.get("shareIdentifier") or "-",
             age(_since_ms(job)),
             _told(job, notes),
         ]
-        for job in found
+        for shown, job in zip(ids, found, strict=True)
     ]
     columns = ["RUNNING", "NAME", "QUEUE", "TENANT", "FOR", "PROGRESS"]
     return Block(columns=columns, rows=rows, total=len(rows))
@@ -81,9 +79,10 @@ def waiting_block(jobs: list[Job], width: int) -> Block:
     """What waits, and for what; the oldest first."""
     found = [job for job in jobs if job["status"] in WAITING and not _runs(job)]
     found.sort(key=lambda job: job["createdAt"])
+    ids = ids_shown([job["jobId"] for job in found], width)
     rows = [
-        [_id(job, width), job["jobName"][:NAME_MAX], job["queue"], age(job["createdAt"]), _for(job)]
-        for job in found
+        [shown, job["jobName"][:NAME_MAX], job["queue"], age(job["createdAt"]), _for(job)]
+        for shown, job in zip(ids, found, strict=True)
     ]
     columns = ["WAITING", "NAME", "QUEUE", "FOR", "BECAUSE"]
     return Block(columns=columns, rows=rows, total=len(rows))
@@ -141,10 +140,6 @@ def _runs(job: Job) -> bool:
 
 def _since_ms(job: Job) -> int:
     return int(job.get("startedAt") or job["createdAt"])
-
-
-def _id(job: Job, width: int) -> str:
-    return str(job["jobId"]) if width >= WIDE else str(job["jobId"])[:SHORT_ID]
 
 
 def _told(job: Job, notes: dict[str, str]) -> str:

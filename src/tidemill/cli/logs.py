@@ -25,7 +25,12 @@ CHILDREN_AT_ONCE: Final = 100
 @click.command()
 @JOB_ID
 @click.option("-f", "--follow", is_flag=True, help="Stay until the job has ended.")
-@click.option("--attempt", type=click.IntRange(1), help="Of this attempt only; of all by default.")
+@click.option(
+    "--attempt",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Of the Nth attempt only; of all by default.",
+)
 @JSON_OPTION
 def logs(job_id: str, follow: bool, attempt: int | None, as_json: bool) -> None:
     """Print a job's output, all of its attempts'.

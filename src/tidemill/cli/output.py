@@ -24,6 +24,9 @@ STATUS_COLOURS = {
 }
 GAP = "  "
 LAST_COLUMN_MIN = 20
+WIDE = 100
+"""From so many columns on, ids are shown whole."""
+ID_LETTERS = 8
 
 
 def print_json(value: Any) -> None:
@@ -63,6 +66,17 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> 
     heading = GAP.join(_padded(columns, widths)).rstrip()
     lines = (GAP.join(map(coloured, _padded(row, widths))).rstrip() for row in rows)
     return [click.style(heading, bold=True), *lines]
+
+
+def ids_shown(ids: Sequence[str], width: int) -> list[str]:
+    """Ids as they are shown on a screen of that width: where it is narrow their first letters,
+    which every command takes for the whole, and as many as tell them apart."""
+    if width >= WIDE:
+        return list(ids)
+    letters = ID_LETTERS
+    while letters < 36 and len({each[:letters] for each in ids}) < len(set(ids)):
+        letters += 1
+    return [each[:letters] for each in ids]
 
 
 def _padded(cells: Sequence[str], widths: Sequence[int]) -> list[str]:

@@ -32,7 +32,7 @@ NOT_AGAIN: Final = frozenset({RETRIED, "tidemill:delay"})
 
 
 @click.command()
-@chooser("Those that failed; retried are only such, with or without it.")
+@chooser("Those that failed; no others are ever retried.")
 @JSON_OPTION
 def retry(choice: Choice, as_json: bool) -> None:
     """Run again what failed, and print the ids of the new jobs.

@@ -11,7 +11,16 @@ import click
 from tidemill.cli.argument import JOB_ID, QUEUE_OPTION, TENANT_OPTION
 from tidemill.cli.explain import brief, explain
 from tidemill.cli.job import ACTIVE, describe, listed, newest
-from tidemill.cli.output import JSON_OPTION, age, coloured, moment, print_json, print_table
+from tidemill.cli.output import (
+    JSON_OPTION,
+    age,
+    coloured,
+    ids_shown,
+    moment,
+    print_json,
+    print_table,
+    terminal_width,
+)
 from tidemill.cli.progress import note, notes
 
 LISTED_MAX = 200
@@ -58,16 +67,17 @@ def _told(progress: str | None) -> dict[str, str]:
 
 
 def _table(jobs: list[dict[str, Any]], said: dict[str, str]) -> tuple[list[str], list[list[str]]]:
+    ids = ids_shown([job["jobId"] for job in jobs], terminal_width())
     rows = [
         [
-            job["jobId"],
+            shown,
             job["jobName"],
             job["queue"],
             job["status"],
             age(job["createdAt"], job.get("stoppedAt")),
             "; ".join(filter(None, [said.get(job["jobId"]), brief(job)])),
         ]
-        for job in jobs
+        for shown, job in zip(ids, jobs, strict=True)
     ]
     return ["ID", "NAME", "QUEUE", "STATUS", "AGE", "WHY"], rows
 

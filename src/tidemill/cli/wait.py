@@ -22,7 +22,9 @@ TIMED_OUT = 124
 
 @click.command()
 @JOB_IDS
-@click.option("--timeout", type=click.FloatRange(min=0), help="Give up after so many seconds.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="S", help="Give up after so many seconds."
+)
 @JSON_OPTION
 def wait(job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
     """Wait until every job has ended.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from tidemill.cli.output import age, table
+from tidemill.cli.output import age, ids_shown, table
 
 COLUMNS = ["ID", "STATUS", "WHY"]
 
@@ -31,6 +31,13 @@ def test_a_narrow_terminal_still_sees_something_of_it() -> None:
 def test_a_status_has_its_colour_and_a_name_like_it_none() -> None:
     [_, row] = table(COLUMNS, [["FAILED-", "FAILED", ""]], 80)
     assert row == "FAILED-  " + click.style("FAILED", fg="red")
+
+
+def test_a_narrow_screen_has_the_first_letters_of_ids_as_many_as_tell_them_apart() -> None:
+    ids = ["12345678-aa", "12345678-ab", "87654321-aa"]
+    assert ids_shown(ids, 100) == ids
+    assert ids_shown(ids[1:], 80) == ["12345678", "87654321"]
+    assert ids_shown(ids, 80) == ids
 
 
 @pytest.mark.parametrize(
