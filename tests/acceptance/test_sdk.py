@@ -146,6 +146,18 @@ def test_a_definition_is_reused(server: LocalServer, work: ModuleType) -> None:
     assert [each["revision"] for each in pages["jobDefinitions"]] == [1]
 
 
+def test_a_job_stays_with_its_server_whatever_its_profile_says(
+    work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.tidemill.profiles.far]\nendpoint = "http://127.0.0.1:9"\nregion = "us-east-1"\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TIDEMILL_PROFILE", "far")
+    runs = [work.echo.submit(number) for number in range(2)]
+    assert [run.result(timeout=LONG_S) for run in runs] == [0, 1]
+
+
 def test_a_changed_module_runs_as_it_is_now(server: LocalServer, tmp_path: Path) -> None:
     script = tmp_path / "edited.py"
     text = (

@@ -16,6 +16,8 @@ from tidemill.sdk.error import TidemillError
 
 PROFILE: Final = "tidemill"
 _JOB: Final = "AWS_BATCH_JOB_ID"
+_CREDENTIALS: Final = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+_OUR_CREDENTIALS: Final = "/_tidemill/credentials"
 _CONFIGURES: Final = (
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
@@ -40,7 +42,12 @@ def is_in_environment() -> bool:
 
 def is_in_project() -> bool:
     """Whether the project's settings say so, and this is no job."""
-    return _JOB not in os.environ and project.current().names_a_server
+    return not _is_job() and project.current().names_a_server
+
+
+def _is_job() -> bool:
+    """Whether this is a job, or a warm interpreter, which is none yet but has jobs' credentials."""
+    return _JOB in os.environ or os.environ.get(_CREDENTIALS, "").endswith(_OUR_CREDENTIALS)
 
 
 def has_profile() -> bool:
