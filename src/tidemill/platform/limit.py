@@ -23,6 +23,11 @@ class Limits:
     queues_max: int = 50
     environments_max: int = 50
     environments_per_queue_max: int = 3
+    consumables_max: int = 50_000
+    shares_active_max: int = 500
+    definition_bytes_max: int = 24 * 1024
+    job_bytes_max: int = 30 * 1024
+    overrides_letters_max: int = 8192
     multipart_min_part_bytes: int = 5 * 1024 * 1024
     object_put_max_bytes: int = 5 * 1024**3
 
@@ -35,6 +40,11 @@ LIFTED = Limits(
     queues_max=10_000,
     environments_max=10_000,
     environments_per_queue_max=100,
+    consumables_max=1_000_000,
+    shares_active_max=100_000,
+    definition_bytes_max=1024 * 1024,  # a whole request is no larger
+    job_bytes_max=1024 * 1024,
+    overrides_letters_max=1024 * 1024,
     multipart_min_part_bytes=1,
     object_put_max_bytes=5 * 1024**4,
 )

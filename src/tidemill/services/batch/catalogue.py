@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from tidemill.platform.limit import Limits
-from tidemill.services.batch import definition
+from tidemill.services.batch import definition, size
 from tidemill.services.batch.error import Refused
 from tidemill.services.batch.name import Kind, Names, split_revision
 
@@ -70,6 +70,7 @@ class Catalogue:
 
     def register(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out RegisterJobDefinition: a new revision, whatever it says."""
+        size.check_definition(params, self._limits)
         body = definition.encode(definition.checked(params, self._limits))
         name = params["jobDefinitionName"]
         family = self._families.get(name)

@@ -31,6 +31,7 @@ from tidemill.services.batch.array import ArrayJob
 from tidemill.services.batch.book import Book
 from tidemill.services.batch.command import CancelJob, Change, SubmitJob, TerminateJob
 from tidemill.services.batch.effect import Effect, ResizePools
+from tidemill.services.batch.error import Refused
 from tidemill.services.batch.head import Heads
 from tidemill.services.batch.intake import SpecCache
 from tidemill.services.batch.job import Stop, StopKind
@@ -160,9 +161,20 @@ class BatchCore:
 
     def _submit(self, command: SubmitJob, now: Now) -> str:
         self.registry.queue_for(command.queue)
+        if command.share:
+            self._check_share(command)
         intake.submit(self.book, self._specs, command, self._next_seq, now)
         self._next_seq += 1
         return command.job_id
+
+    def _check_share(self, command: SubmitJob) -> None:
+        most = self.registry.limits.shares_active_max
+        if not self.scheduler.takes_share(command.queue, command.share, most):
+            raise Refused(
+                f"shareIdentifier: job queue {command.queue} has {most} active share identifiers, "
+                f"as many as allowed, and {command.share[:150]} is not one of them; submit again "
+                "once the jobs of another have ended."
+            )
 
     def _put_aside(self, message: Any, error: Exception, now: Now) -> None:
         self.set_aside.append((message, error))

@@ -123,7 +123,7 @@ def delete_policy(registry: Registry, params: Params, _id: str, _now: Now) -> An
 def create_consumable(registry: Registry, params: Params, _id: str, now: Now) -> Answer:
     """CreateConsumableResource."""
     made = consumable.created(params, now.wall_ms)
-    registry.resources.check_free(Kind.CONSUMABLE, made.name)
+    registry.resources.check_free(Kind.CONSUMABLE, made.name, registry.limits.consumables_max)
     return _kept(registry, Kind.CONSUMABLE, made)
 
 

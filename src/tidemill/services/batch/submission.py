@@ -20,6 +20,7 @@ from tidemill.services.batch.error import Refused
 from tidemill.services.batch.job_id import JobId
 from tidemill.services.batch.name import check_job_name, check_share
 from tidemill.services.batch.node import NodeSet
+from tidemill.services.batch.size import check_submission
 from tidemill.services.batch.work import Work
 
 ARRAY_SIZE_MIN: Final = 2
@@ -65,7 +66,11 @@ def submission(
     size = _array_size(params, base, limits)
     dependencies = _dependencies(params.get("dependsOn") or (), size, limits)
     body: dict[str, Any] = dict(base.encoded)
-    made = _work(directory, params, base, stored, body)
+    parameters = base.parameters
+    if params.get("parameters"):
+        parameters = body["parameters"] = {**parameters, **params["parameters"]}
+    check_submission(base, params, parameters, limits)
+    made = _work(directory, params, base, stored, parameters, body)
     retry = base.retry
     if params.get("retryStrategy"):
         retry = strategy.retry_strategy(params["retryStrategy"], limits, "retryStrategy")
@@ -107,13 +112,10 @@ def _work(
     params: Mapping[str, Any],
     base: Template,
     stored: bytes,
+    parameters: Mapping[str, str],
     body: dict[str, Any],
 ) -> Work:
     """What will run; tells `body` of it."""
-    given = params.get("parameters")
-    parameters = base.parameters
-    if given:
-        parameters = body["parameters"] = {**base.parameters, **given}
     demands = base.demands
     if params.get("consumableResourcePropertiesOverride"):
         member = "consumableResourcePropertiesOverride"
@@ -121,7 +123,7 @@ def _work(
     if demands:
         shown = [{"consumableResource": name, "quantity": q} for name, q in demands.items()]
         body["consumableResourceProperties"] = {"consumableResourceList": shown}
-    if given or demands or not _OVERRIDES.isdisjoint(params):
+    if params.get("parameters") or demands or not _OVERRIDES.isdisjoint(params):
         made = work.of(base, params, parameters, demands, directory.consumable_for)
     else:
         made = _plain(stored) or work.of(base, params, parameters, {}, directory.consumable_for)

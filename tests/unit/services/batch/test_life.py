@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from batch_world import World
 
 from tidemill.platform.engine import Exited
+from tidemill.platform.limit import AWS
 from tidemill.services.batch import event
 from tidemill.services.batch.effect import StopAttempt
 from tidemill.services.batch.error import Refused
@@ -177,3 +180,16 @@ def test_report_that_makes_no_sense_fails_its_own_job_and_no_other(world: World)
     assert world.state(other) == "SUCCEEDED"
     world.restart()
     assert world.state(job) == "FAILED"
+
+
+def test_a_queue_takes_so_many_active_shares_and_more_jobs_of_those() -> None:
+    world = World(vcpus=1)
+    world.core.registry.limits = replace(AWS, shares_active_max=2)
+    runs = world.submit(queue="fair", share="a")
+    waits = world.submit(queue="fair", share="b")
+    with pytest.raises(Refused, match=r"has 2 active share identifiers, .* and c is not one"):
+        world.submit(queue="fair", share="c")
+    world.submit(queue="fair", share="a")
+    for job in (runs, waits):
+        world.run(job)
+    assert world.state(world.submit(queue="fair", share="c")) == "RUNNABLE"

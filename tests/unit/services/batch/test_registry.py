@@ -29,12 +29,13 @@ def managed(**members: Any) -> dict[str, Any]:
     return {"type": "EC2", "maxvCpus": 4, **members}
 
 
-def register(change: Change, name: str = "report") -> int:
+def register(change: Change, name: str = "report", **members: Any) -> int:
     reply = change(
         "RegisterJobDefinition",
         jobDefinitionName=name,
         type="container",
         containerProperties=CONTAINER,
+        **members,
     )
     return int(reply["revision"])
 
@@ -251,6 +252,12 @@ def test_a_policy_is_replaced_but_never_added_nor_deleted_in_use(
     registry.take_touched()
     change("UpdateSchedulingPolicy", arn=two, fairsharePolicy={"computeReservation": 50})
     assert registry.take_touched().queues == {"q"}
+
+
+def test_a_definition_has_at_most_24_kib(registry: Registry, change: Change) -> None:
+    with pytest.raises(Refused, match=r"definition size must be at most 24576 bytes.* got 24\d+"):
+        register(change, parameters={"text": "x" * 24_500})
+    assert register(change, parameters={"text": "x" * 24_000}) == 1
 
 
 def test_revisions_are_never_given_twice(registry: Registry, change: Change) -> None:

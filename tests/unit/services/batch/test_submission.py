@@ -156,6 +156,8 @@ def test_old_members_do_not_override_new_ones(
             "ConsumableResource db not found",
         ),
         ({"tags": {"aws:a": "b"}}, "reserved"),
+        ({"tags": {f"tag{n}": "b" for n in range(51)}}, "at most 50"),
+        ({"parameters": {"unused": "x" * 30_720}}, "Job size must be at most 30720 bytes.*got 308"),
     ],
 )
 def test_what_is_wrong_is_refused_by_its_name(
@@ -191,6 +193,36 @@ def test_what_asks_for_secrets_is_not_run_without_them(
     for _ in range(2):
         with pytest.raises(Refused, match=r"secrets \(TOKEN\) can't be looked up.*environment"):
             submit(jobDefinition="secret")
+
+
+LONG = [{"name": "LONG", "value": "x" * 7_700}]
+LONG_NODE = {"targetNodes": "0:", "containerOverrides": {"environment": LONG}}
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"containerOverrides": {"environment": LONG}},
+        {"parameters": {"name": "x" * 7_700}},
+        {"jobDefinition": "nodes", "nodeOverrides": {"nodePropertyOverrides": [LONG_NODE]}},
+        {"jobDefinition": "nodes", "parameters": {"name": "x" * 7_700}},
+    ],
+)
+def test_more_than_ecs_overrides_is_refused_at_once(
+    submit: Callable[..., SubmitJob], change: Change, members: dict[str, Any]
+) -> None:
+    """On AWS the job FAILS with "Container Overrides length must be at most 8192"."""
+    ranges = [{"targetNodes": "0:", "container": CONTAINER}]
+    change(
+        "RegisterJobDefinition",
+        jobDefinitionName="nodes",
+        type="multinode",
+        nodeProperties={"numNodes": 2, "mainNode": 0, "nodeRangeProperties": ranges},
+    )
+    with pytest.raises(Refused, match=r"Container overrides length .* 8192.* come to 7[78]"):
+        submit(**members)
+    assert submit(limits=LIFTED, **members)
+    assert submit(parameters={"unused": "x" * 7_700})
 
 
 def test_lifted_limits(submit: Callable[..., SubmitJob]) -> None:

@@ -101,6 +101,11 @@ class Ledger:
             self._shares[identifier] = share
         return share
 
+    def is_active(self, identifier: str) -> bool:
+        """Whether that share has a job runnable or running."""
+        share = self._shares.get(identifier)
+        return share is not None and bool(share.attempts or share.waiting)
+
     def shares(self) -> list[Share]:
         """All accounts that are remembered."""
         return list(self._shares.values())

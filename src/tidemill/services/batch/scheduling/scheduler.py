@@ -316,6 +316,11 @@ class Scheduler:
         """The first jobs (id, child's index) of a queue in the order of their turns."""
         return front(self._queues[queue], now.mono_ms, limit)
 
+    def takes_share(self, queue: str, share: str, active_max: int) -> bool:
+        """Whether a job of `share` leaves the queue with at most so many active shares."""
+        ledger = self._queues[queue].ledger
+        return ledger is None or ledger.active < active_max or ledger.is_active(share)
+
     def environment_use(self, name: str) -> EnvironmentUse:
         """What is in use of a compute environment now."""
         return self._environments[name].use()
