@@ -84,7 +84,9 @@ def test_queues_and_tenants_count_what_runs_and_what_waits(shell: Shell) -> None
     assert "no scheduling policy" in shell.refused("tenants", "--queue", "default")
 
 
-def test_why_lists_conditions_what_is_ahead_and_an_estimate(shell: Shell) -> None:
+def test_why_lists_conditions_what_is_ahead_and_an_estimate(
+    server: LocalServer, shell: Shell
+) -> None:
     well = shell("submit", "--name", "like", "--", "sleep", "0.2").strip()
     shell("wait", well)
     cpus = os.cpu_count() or 1
@@ -104,6 +106,18 @@ def test_why_lists_conditions_what_is_ahead_and_an_estimate(shell: Shell) -> Non
     assert answer["measured"]["samples"] == 1
     holds = {each["name"]: each["holds"] for each in answer["conditions"]}
     assert holds == {"queue": True, "turn": False, "environment local": False}
+    # Who may not ask the server itself, or asks AWS, is told what AWS's own calls tell.
+    given = server.client("sts").get_session_token()["Credentials"]
+    stranger = {
+        **shell.environment,
+        **server.environment(),
+        "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": given["SessionToken"],
+    }
+    told = run("why", last, environment=stranger).stdout
+    assert "[ ] turn: 1 before it in `default`" in told
+    assert f"`local` is ENABLED and VALID, with {cpus} vCPU at most" in told
 
 
 def test_top_shows_everything_on_one_screen_and_leaves_by_q(shell: Shell) -> None:

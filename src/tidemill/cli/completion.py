@@ -58,6 +58,11 @@ def queue_names(
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
+def files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
+    """Whatever files the shell finds."""
+    return [CompletionItem(incomplete, type="file")]
+
+
 def _newest() -> Iterator[dict[str, Any]]:
     from tidemill.cli.job import newest
 

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from tidemill.cli import joined, row
-from tidemill.cli.argument import JOB_ID
+from tidemill.cli.argument import FUNCTION, JOB_ID
 from tidemill.cli.handle import handle_of
 from tidemill.cli.interrupt import leave_or_end
 from tidemill.cli.need import need_options, options_of
@@ -31,8 +31,8 @@ OUTPUT_OPTION: Final[Callable[..., Any]] = click.option(
 
 
 @click.command(name="map")
-@click.argument("function", metavar="SCRIPT:FUNCTION")
-@click.argument("file", metavar="FILE")
+@FUNCTION
+@click.argument("file", metavar="FILE", type=click.Path())
 @click.option(
     "--chunk",
     type=click.IntRange(1),

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import click
 
+from tidemill.cli.argument import FUNCTION
 from tidemill.cli.explain import ENDED, explain
 from tidemill.cli.interrupt import leave_or_end
 from tidemill.cli.job import describe, exit_code
@@ -33,7 +34,7 @@ LAST_PAUSE_S: Final = 0.5
 )
 @click.option("--detach", is_flag=True, help="Don't wait: print the id.")
 @need_options
-@click.argument("function", metavar="SCRIPT:FUNCTION")
+@FUNCTION
 @click.argument("arguments", metavar="[ARG | --KEY VALUE]...", nargs=-1, type=click.UNPROCESSED)
 def run(function: str, arguments: tuple[str, ...], detach: bool, **said: Any) -> None:
     """Call a function as a job, wait, and print its result as JSON.
