@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tidemill.cli.explain import ENDED, size
 from tidemill.cli.job import DESCRIBE_MAX, find
+from tidemill.sdk import index_set
 from tidemill.sdk.client import current
 from tidemill.sdk.definition import RESULTS
 
@@ -46,11 +47,13 @@ def note(job: Job) -> str:
 def _place(job: Job) -> tuple[str, int]:
     """The run's URL and the job's index in it, from the parameters that the library gives it."""
     results = str((job.get("parameters") or {}).get(RESULTS, ""))
-    url, hash_sign, offset = results.partition("#")
+    url, _, children = results.partition("#")
     if not url.startswith("s3://") or not url.endswith("/results/"):
         return "", 0
-    own = (job.get("arrayProperties") or {}).get("index", 0)
-    return url.removesuffix("results/"), int(own) + int(offset if hash_sign else 0)
+    own = int((job.get("arrayProperties") or {}).get("index", 0))
+    named, _, generation = children.partition("@")  # as `tidemill.sdk.worker` reads it
+    index = index_set.parse(named)[own] if generation else int(named or 0) + own
+    return url.removesuffix("results/"), index
 
 
 def _words(done: float, total: float | None, note: str) -> str:

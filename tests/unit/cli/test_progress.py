@@ -34,7 +34,9 @@ def test_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert progress.note(job(f"{RUN}results/", **array)) == "5: 7 done", "the one that spoke last"
     child = {"arrayProperties": {"index": 2}}
     assert progress.note(job(f"{RUN}results/#1000", **child)) == "7 done"
-    assert asked == [(RUN, None), (RUN, 1002)]
+    again = {"arrayProperties": {"index": 2}}
+    assert progress.note(job(f"{RUN}results/#3,17,99-120@1", **again)) == "7 done"
+    assert asked == [(RUN, None), (RUN, 1002), (RUN, 99)]
 
 
 def test_percent_and_note(monkeypatch: pytest.MonkeyPatch) -> None:
