@@ -40,20 +40,23 @@ TRIES: Final[Mapping[str, Try]] = {
 """Calls that ask for what is not there."""
 
 _MISSING: Final = {
-    *("NoSuchKey", "NoSuchBucket", "404", "ResourceNotFoundException"),
+    *("NoSuchKey", "ResourceNotFoundException"),
     "ClientException",  # of Batch: a queue that is not there has a finding of its own
 }
 
 
 def findings(connection: Connection, place: Project) -> Iterator[Finding]:
     """A line for what may be done, and one for each action that may not."""
-    allowed = []
+    allowed, untried = [], list(UNTRIED)
     for action, call in TRIES.items():
         try:
             call(connection, place)
         except Exception as error:  # noqa: BLE001 - `failed` raises what is no error of the world
             if is_denied(error):
                 yield wrong("permission", f"{action} is denied", POLICY)
+                continue
+            if code_of(error) == "NoSuchBucket":
+                untried.append(action)
                 continue
             if code_of(error) not in _MISSING:
                 yield failed("permission", error, connection)
@@ -62,7 +65,7 @@ def findings(connection: Connection, place: Project) -> Iterator[Finding]:
     if allowed:
         yield ok("permission", f"may {', '.join(allowed)}")
     if connection.is_aws:
-        yield unchecked("permission", f"not tried: {', '.join(UNTRIED)}")
+        yield unchecked("permission", f"not tried: {', '.join(sorted(untried))}")
 
 
 UNTRIED: Final = (

@@ -95,11 +95,16 @@ def test_denied_calls_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(*_: Any) -> None:
         raise refusal("NoSuchKey")
 
-    monkeypatch.setattr(permission, "TRIES", {"s3:ListBucket": denied, "s3:GetObject": missing})
+    def nowhere(*_: Any) -> None:
+        raise refusal("NoSuchBucket")
+
+    tries = {"s3:ListBucket": denied, "s3:GetObject": missing, "s3:HeadObject": nowhere}
+    monkeypatch.setattr(permission, "TRIES", tries)
     found = list(permission.findings(Fake(), Project()))
     assert [each.state for each in found] == [State.WRONG, State.OK, State.UNCHECKED]
     assert found[0].told == "s3:ListBucket is denied"
     assert found[1].told == "may s3:GetObject"
+    assert "s3:HeadObject" in found[2].told
 
 
 def test_only_what_is_wrong_counts() -> None:
