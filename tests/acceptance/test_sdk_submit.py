@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -46,6 +47,12 @@ def work(server: LocalServer) -> ModuleType:
 def detail_of(server: LocalServer, job_id: str) -> dict[str, Any]:
     (detail,) = server.client("batch").describe_jobs(jobs=[job_id])["jobs"]
     return dict(detail)
+
+
+def named_like(server: LocalServer, name: str) -> list[str]:
+    filters = [{"name": "JOB_NAME", "values": [name]}]
+    found = server.client("batch").list_jobs(jobQueue="default", filters=filters)
+    return [job["jobId"] for job in found["jobSummaryList"]]
 
 
 def test_a_tenants_jobs_share_fairly_without_a_word_before(
@@ -217,28 +224,24 @@ def keyed(server: LocalServer, name: str, dies: str) -> subprocess.CompletedProc
     )
 
 
-def named(server: LocalServer) -> list[str]:
-    filters = [{"name": "JOB_NAME", "values": ["work-square-*"]}]
-    found = server.client("batch").list_jobs(jobQueue="default", filters=filters)
-    return [job["jobId"] for job in found["jobSummaryList"]]
-
-
 @pytest.mark.parametrize("dies", ["before", "after"])
 def test_a_key_outlasts_the_death_of_its_submitter(
     server: LocalServer, work: ModuleType, dies: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(key, "TURN_S", 1.0)
-    before = named(server)
+    before = named_like(server, "work-square-*")
     died = keyed(server, f"dies-{dies}", dies)
     assert died.returncode == -signal.SIGKILL, died.stderr
     run = work.square.submit(5, key=f"dies-{dies}")
     assert run.result(timeout=LONG_S) == 25
     assert work.square.submit(5, key=f"dies-{dies}").id == run.id
-    assert [job_id for job_id in named(server) if job_id not in before] == [run.id]
+    assert [job_id for job_id in named_like(server, "work-square-*") if job_id not in before] == [
+        run.id
+    ]
 
 
 def test_racing_submitters_of_a_key_submit_once(server: LocalServer, work: ModuleType) -> None:
-    before = named(server)
+    before = named_like(server, "work-square-*")
     barrier = threading.Barrier(4)
 
     def submit(_: int) -> str:
@@ -249,7 +252,48 @@ def test_racing_submitters_of_a_key_submit_once(server: LocalServer, work: Modul
     with ThreadPoolExecutor(4) as pool:
         ids = set(pool.map(submit, range(4)))
     assert len(ids) == 1
-    assert [job_id for job_id in named(server) if job_id not in before] == [*ids]
+    assert [job_id for job_id in named_like(server, "work-square-*") if job_id not in before] == [
+        *ids
+    ]
     mapped = work.square.map(range(3), key="race")
     assert mapped.id == work.square.map(range(3), key="race").id
     assert mapped.result(timeout=LONG_S) == [0, 1, 4]  # a map's key is not a call's
+
+
+class LosesTheFirstReply(threading.Thread):
+    """Stands before the server, and cuts the first connection off once the server has answered."""
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__(daemon=True)
+        host, port = endpoint.removeprefix("http://").split(":")
+        self._server = (host, int(port))
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.endpoint = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
+        self.requests = 0
+
+    def run(self) -> None:
+        while True:
+            ours, _ = self._listening.accept()
+            with ours, socket.create_connection(self._server) as theirs:
+                while request := ours.recv(1 << 16):
+                    self.requests += 1
+                    theirs.sendall(request)
+                    answer = theirs.recv(1 << 16)
+                    if self.requests == 1:
+                        break
+                    ours.sendall(answer)
+
+
+def test_a_lost_reply_submits_no_second_job(server: LocalServer, work: ModuleType) -> None:
+    work.square.submit(0)  # its definition is known from here on
+    proxy = LosesTheFirstReply(server.endpoint)
+    proxy.start()
+    connection = client.current()
+    lossy = client.Connection(server.session, proxy.endpoint)
+    before = named_like(server, "work-square")
+    request = {"jobName": "work-square", "jobQueue": "default", "jobDefinition": "work-square"}
+    parameters = {"inputs": 'data:application/json,{"args":[["j",3]],"kwargs":{}}'}
+    results = f"s3://tidemill-{connection.account}-{connection.region}/runs/7d/lost/results/"
+    job_id = lossy.sender.submit_job(request | {"parameters": parameters | {"results": results}})
+    assert proxy.requests == 2
+    assert [each for each in named_like(server, "work-square") if each not in before] == [job_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -12,6 +13,8 @@ from tidemill.sdk.session import default as default_session
 
 if TYPE_CHECKING:
     import boto3
+
+    from tidemill.sdk.sender import Sender
 
 # A job's result must outlast a restart of the server; a person at a terminal must not wait long.
 _TRIES: Final = {"s3": 9}
@@ -83,7 +86,14 @@ class Connection:
         made.meta.events.register("before-call.batch.DescribeJobs", _tell_patience)
         return made
 
-    @property
+    @functools.cached_property
+    def sender(self) -> Sender:
+        """What sends SubmitJob."""
+        from tidemill.sdk.sender import Sender
+
+        return Sender(self)
+
+    @functools.cached_property
     def is_aws(self) -> bool:
         """Whether this is AWS itself, where jobs run in containers, elsewhere."""
         return is_aws(self.client("batch").meta.endpoint_url)

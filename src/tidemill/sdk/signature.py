@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 of one PUT of an S3 object, for where botocore's own would cost most.
+"""AWS Signature Version 4 of one simple request, for where botocore's own would cost most.
 
 Source: AWS General Reference, "Create a signed AWS API request". Everything else that the library
 sends is signed by boto3.
@@ -15,9 +15,17 @@ _ALGORITHM: Final = "AWS4-HMAC-SHA256"
 
 
 def signed_headers(
-    credentials: Any, region: str, host: str, path: str, body: bytes, now_s: float
+    credentials: Any,
+    region: str,
+    host: str,
+    path: str,
+    body: bytes,
+    now_s: float,
+    *,
+    service: str = "s3",
+    method: str = "PUT",
 ) -> dict[str, str]:
-    """The headers that make `PUT path` an authentic request.
+    """The headers that make `PUT path` an authentic request to S3, or another to another service.
 
     `credentials` are botocore's frozen ones; `path` is of letters that a URL holds as they are.
     """
@@ -28,8 +36,8 @@ def signed_headers(
         headers["x-amz-security-token"] = credentials.token
     names = ";".join(headers)  # in alphabetical order as they stand
     lines = "".join(f"{name}:{value}\n" for name, value in headers.items())
-    canonical = hashlib.sha256(f"PUT\n{path}\n\n{lines}\n{names}\n{digest}".encode("ascii"))
-    scope = (moment[:8], region, "s3", "aws4_request")
+    canonical = hashlib.sha256(f"{method}\n{path}\n\n{lines}\n{names}\n{digest}".encode("ascii"))
+    scope = (moment[:8], region, service, "aws4_request")
     text = "\n".join((_ALGORITHM, moment, "/".join(scope), canonical.hexdigest()))
     key = f"AWS4{credentials.secret_key}".encode()
     for part in (*scope, text):

@@ -311,7 +311,7 @@ class Submitter:
     def _send(self, request: dict[str, Any], size: int) -> str:
         batch = self.connection.client("batch")
         try:
-            return str(batch.submit_job(**request)["jobId"])
+            return self.connection.sender.submit_job(request)
         except batch.exceptions.ClientException as error:
             message = error.response["Error"]["Message"]
             told = _LIMIT.search(message)
