@@ -52,12 +52,20 @@ def checkpoint(items: Iterable[T], every: int = 100, *, name: str = "") -> Itera
             "checkpoint() takes items in an order that the next attempt finds again, which a set "
             "has not; give it sorted(...)."
         )
-    attempt = context.attempt()
+    attempt = context.attempt
     if attempt is None:
         return iter(items)
-    if attempt.state is None:
-        attempt.state = _Places(attempt)
-    return _Loop(attempt.state, items, every, name).run()
+    return _Loop(_places_of(attempt), items, every, name).run()
+
+
+_known: tuple[Attempt, _Places] | None = None
+
+
+def _places_of(attempt: Attempt) -> _Places:
+    global _known
+    if _known is None or _known[0] is not attempt:
+        _known = attempt, _Places(attempt)
+    return _known[1]
 
 
 class _Places:
@@ -69,9 +77,8 @@ class _Places:
     """
 
     def __init__(self, attempt: Attempt) -> None:
-        self.url = f"{attempt.run_url}{FOLDER}{attempt.index}"
+        self.url = f"{context.run_url(attempt.results)}{FOLDER}{attempt.index}"
         self.active: list[_Loop[Any]] = []
-        self._attempt = attempt
         self._of = self._read()
         self._begun = (0, 0)
         self._is_unsaved = False
@@ -81,7 +88,7 @@ class _Places:
         self._before: Any = None
         self._is_asked = False
         self._is_heeded = False
-        attempt.at_end.append(self._save_what_was_left)
+        context.at_end.append(self._save_what_was_left)
 
     def _read(self) -> dict[str, list[Any]]:
         s3 = client.current().client("s3")
@@ -99,9 +106,9 @@ class _Places:
             around.inner += 1
             return f"{around.key}/{around.finished}/{name or around.inner}"
         place, number = self._begun
-        number = number + 1 if place == self._attempt.place else 1
-        self._begun = self._attempt.place, number
-        return f"{self._attempt.place}/{name or number}"
+        number = number + 1 if place == context.place else 1
+        self._begun = context.place, number
+        return f"{context.place}/{name or number}"
 
     def get(self, key: str) -> list[Any] | None:
         """Where the loop was last."""

@@ -10,6 +10,7 @@ import importlib
 import io
 import json
 import pickle
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +19,24 @@ from tidemill.sdk.shape import PLAIN, NotExact, Shape
 
 JSON: Final = "j"
 PICKLE: Final = "p"
-_to_json: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+def _json_writer() -> Callable[[Any], str]:
+    """Values to compact JSON; what it can't write raises as `json` does.
+
+    `JSONEncoder.encode` makes a new encoder for every value, out of memory that a forked job has
+    to copy first.
+    """
+    from json import encoder
+
+    make: Any = getattr(encoder, "c_make_encoder", None)
+    if make is None:  # a Python without it
+        return json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+    write = make(None, None, encoder.encode_basestring_ascii, None, ":", ",", False, False, False)
+    return lambda value: "".join(write(value, 0))
+
+
+_to_json: Final = _json_writer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +75,7 @@ def _exact_json(value: Any, shape: Shape) -> bytes | None:
 
 
 def _pickled(value: Any) -> bytes:
-    if parcel.outgoing() is None:
+    if not parcel.is_begun():
         return pickle.dumps(value, protocol=5)
     data = io.BytesIO()
     _Pickler(data, protocol=5).dump(value)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Protocol
 
 from tidemill.sdk.error import TidemillError
 
@@ -48,40 +48,38 @@ class Context:
         return bool(self.job_id)
 
 
-class Attempt:
-    """The attempt that this process is; the worker makes one and keeps it true."""
+class Attempt(Protocol):
+    """What the worker knows of the attempt that it is."""
 
-    __slots__ = ("at_end", "attempt", "index", "place", "run_url", "state")
+    @property
+    def results(self) -> str:
+        """Under which URL its run's results lie."""
 
-    def __init__(self, *, index: int, attempt: int, results_url: str) -> None:
-        self.index = index
-        self.attempt = attempt
-        self.run_url = results_url.removesuffix("results/")
-        self.place = 0
-        """Which item of its chunk the function is called for."""
-        self.at_end: list[Callable[[], None]] = []
-        """What parts of the library still do once the function has ended."""
-        self.state: Any = None
-        """`checkpoint`'s."""
+    @property
+    def index(self) -> int:
+        """Which child of the whole map it is."""
 
-
-_attempt: Attempt | None = None
+    @property
+    def attempt(self) -> int:
+        """Which attempt of its job it is."""
 
 
-def begin(attempt: Attempt | None) -> None:
-    """This process is this attempt from now on."""
-    global _attempt
-    _attempt = attempt
+attempt: Attempt | None = None
+"""The attempt that this process is, set by the worker; None where it is no job."""
+place = 0
+"""Which item of its chunk the function is called for."""
+at_end: Final[list[Callable[[], None]]] = []
+"""What parts of the library still do once the function has ended."""
 
 
-def attempt() -> Attempt | None:
-    """The attempt that this process is, or None where it is no job."""
-    return _attempt
+def run_url(results_url: str) -> str:
+    """Under which URL all lies that belongs to the run whose results lie there."""
+    return results_url.removesuffix("results/")
 
 
 def context() -> Context:
     """What is known of the job that calls this; a `Context` with `is_job` False outside of one."""
-    if _attempt is None:
+    if attempt is None:
         return Context()
     timeout_s = os.environ.get(TIMEOUT_VARIABLE)
     deadline = None
@@ -90,11 +88,11 @@ def context() -> Context:
         deadline = datetime.now(UTC) + timedelta(seconds=left_s)
     return Context(
         job_id=os.environ.get("AWS_BATCH_JOB_ID", ""),
-        attempt=_attempt.attempt,
-        index=_attempt.index,
+        attempt=attempt.attempt,
+        index=attempt.index,
         tenant=os.environ.get(TENANT_VARIABLE) or None,
         deadline=deadline,
-        run_url=_attempt.run_url,
+        run_url=run_url(attempt.results),
     )
 
 

@@ -74,9 +74,7 @@ class Courier:
         self._sending.close()
 
     def put(self, key: str, body: bytes) -> bool:
-        """Whether the object is written now; one with unusual letters in its key never is."""
-        if not _is_plain(key):
-            return False
+        """Whether the object is written now; `key` is of letters that a URL holds as they are."""
         message = key.encode("ascii") + b"\n" + body
         if len(message) > MESSAGE_BYTES_MAX:
             return False
@@ -96,8 +94,10 @@ couriers: Final[dict[str, Courier]] = {}
 
 
 def put(url: str, body: bytes) -> None:
-    """Write one object from inside a job: by courier where there is one, else by boto3."""
-    if not carry(url, body):
+    """Write one of the library's objects in a job: by courier where there is one, or by boto3."""
+    name, key = bucket.split(url)
+    courier = couriers.get(name)
+    if courier is None or not courier.put(key, body):
         bucket.put(client.current(), url, body)
 
 
@@ -114,10 +114,10 @@ def put_once(url: str, body: bytes) -> bool:
 
 
 def carry(url: str, body: bytes) -> bool:
-    """Write one object by courier: whether there is one that could."""
+    """Write one object of any key by courier: whether there is one that could."""
     name, key = bucket.split(url)
     courier = couriers.get(name)
-    return courier is not None and courier.put(key, body)
+    return courier is not None and bool(_is_plain(key)) and courier.put(key, body)
 
 
 @lru_cache(maxsize=4)

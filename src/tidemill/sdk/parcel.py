@@ -13,7 +13,7 @@ import fcntl
 import io
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -77,22 +77,34 @@ def _send(sent: tuple[str, Path]) -> None:
         File(url).upload(path)
 
 
+_folder_url_of: Callable[[], str] | None = None
 _outgoing: Outgoing | None = None
 
 
-@contextlib.contextmanager
-def sending(folder_url: str) -> Iterator[Outgoing]:
-    """While a result is encoded: its files go under this URL."""
-    global _outgoing
-    _outgoing = made = Outgoing(folder_url)
-    try:
-        yield made
-    finally:
-        _outgoing = None
+def begin(folder_url_of: Callable[[], str]) -> None:
+    """From now on what is encoded is a result, whose files go where `folder_url_of` says."""
+    global _folder_url_of
+    _folder_url_of = folder_url_of
+
+
+def finish() -> None:
+    """Upload the files of what was encoded since `begin`; all is as before that again."""
+    global _folder_url_of, _outgoing
+    sent, _folder_url_of, _outgoing = _outgoing, None, None
+    if sent is not None:
+        sent.send()
+
+
+def is_begun() -> bool:
+    """Whether what is encoded now is a result."""
+    return _folder_url_of is not None
 
 
 def outgoing() -> Outgoing | None:
-    """Where files go now, if they do."""
+    """The files of the result that is being encoded, if any is."""
+    global _outgoing
+    if _outgoing is None and _folder_url_of is not None:
+        _outgoing = Outgoing(_folder_url_of())
     return _outgoing
 
 
@@ -120,13 +132,14 @@ def arrive_open(url: str, encoding: str | None) -> IO[Any]:
 
 def reduce(value: Any) -> Any:
     """How `pickle` is to take this value while a result is encoded; NotImplemented: as ever."""
-    if _outgoing is None:
+    sent = outgoing()
+    if sent is None:
         return NotImplemented
     if isinstance(value, Path):
-        url = _outgoing.url_of(value)
+        url = sent.url_of(value)
         return NotImplemented if url is None else (arrive, (url,))
     if _is_open_file(value):
-        url = _outgoing.url_of_open(value)
+        url = sent.url_of_open(value)
         if url is not None:
             return arrive_open, (url, getattr(value, "encoding", None))
     return NotImplemented

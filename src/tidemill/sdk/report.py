@@ -55,16 +55,16 @@ def progress(done: float, total: float | None = None, note: str = "") -> None:
 
 def _write() -> None:
     global _due_s, _latest, _pause_s
-    attempt, said = context.attempt(), _latest
+    attempt, said = context.attempt, _latest
     now_s = time.monotonic()
     _due_s = now_s + EVERY_S
     if attempt is None or said is None:
         return
-    if _write not in attempt.at_end:
-        attempt.at_end.append(_write)
+    if _write not in context.at_end:
+        context.at_end.append(_write)
     _latest = None
     body = json.dumps(asdict(_report(*said))).encode("ascii")
-    if courier.put_once(f"{attempt.run_url}{FOLDER}{attempt.index}", body):
+    if courier.put_once(f"{context.run_url(attempt.results)}{FOLDER}{attempt.index}", body):
         _pause_s = EVERY_S
     else:
         _pause_s = min(2 * _pause_s, PAUSE_MAX_S)

@@ -34,7 +34,7 @@ from tidemill.sdk import (
     result,
 )
 from tidemill.sdk.codec import Encoded
-from tidemill.sdk.context import Attempt, Interrupted, SoftTimeout
+from tidemill.sdk.context import Interrupted, SoftTimeout
 from tidemill.sdk.courier import Courier
 from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import TidemillError
@@ -171,11 +171,10 @@ def main(argv: Sequence[str]) -> int:
     except TidemillError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    begun = Attempt(index=task.index, attempt=task.attempt, results_url=task.results)
-    context.begin(begun)
-    code, outcome = _outcome(task, begun)
-    if begun.at_end:
-        _finish(begun)
+    context.attempt = task
+    code, outcome = _outcome(task)
+    if context.at_end:
+        _finish()
     if outcome is not None:
         key, body = result.name_and_body(task.index, _number(task), outcome)
         courier.put(task.results + key, body)
@@ -189,9 +188,9 @@ def _number(task: Task) -> int:
     return result.GENERATION * task.generation + task.attempt
 
 
-def _finish(attempt: Attempt) -> None:
+def _finish() -> None:
     """Write what is left to write; that it can't be is no reason to fail."""
-    for end in attempt.at_end:
+    for end in context.at_end:
         try:
             end()
         except Exception:  # noqa: BLE001 - likewise
@@ -204,10 +203,10 @@ def _print_by_lines() -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def _outcome(task: Task, attempt: Attempt) -> tuple[int, Encoded | None]:
+def _outcome(task: Task) -> tuple[int, Encoded | None]:
     """The exit code, and what is told of it: nothing where the job only makes a pause."""
     try:
-        return 0, _do(task, attempt)
+        return 0, _do(task)
     except _ItemFailed as failed:
         error, place = failed.__cause__, failed.place
     except BaseException as raised:  # noqa: BLE001 - reported to whoever submitted it
@@ -231,24 +230,24 @@ def _user_part(error: BaseException) -> Any:
     return trace or error.__traceback__
 
 
-def _do(task: Task, attempt: Attempt) -> Encoded:
+def _do(task: Task) -> Encoded:
     job = _job(task.reference)
     limit_s = job.needs.soft_timeout_s
     if limit_s is None:
-        value, shape = _called(job, task, attempt)
+        value, shape = _called(job, task)
     else:
         _warn_after(limit_s)
         try:
-            value, shape = _called(job, task, attempt)
+            value, shape = _called(job, task)
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    with parcel.sending(f"{attempt.run_url}files/{task.index}.{_number(task)}/") as files:
-        encoded = job.encode_result(value, shape)
-        files.send()
+    parcel.begin(lambda: f"{context.run_url(task.results)}files/{task.index}.{_number(task)}/")
+    encoded = job.encode_result(value, shape)
+    parcel.finish()
     return encoded
 
 
-def _called(job: Job[..., Any], task: Task, attempt: Attempt) -> tuple[Any, Shape]:
+def _called(job: Job[..., Any], task: Task) -> tuple[Any, Shape]:
     """What the function made of its inputs, and how that is encoded."""
     if task.inputs.startswith(payload.INLINE):
         data = task.inputs.removeprefix(payload.INLINE).encode("ascii")
@@ -260,19 +259,19 @@ def _called(job: Job[..., Any], task: Task, attempt: Attempt) -> tuple[Any, Shap
         return [job.function(*args, **kwargs)], job.chunk_shape
     else:
         items = kept.items(client.current(), task.inputs, task.index, job.item_shape)
-        return _call_chunk(job, items, attempt), job.chunk_shape
+        return _call_chunk(job, items), job.chunk_shape
     content = payload.read_map(data)
     if content is not None:
         items = _receive_chunk(content, task.index)
-        return _call_chunk(job, items, attempt), job.chunk_shape
+        return _call_chunk(job, items), job.chunk_shape
     args, kwargs = payload.unpack(job.parameters, data, _receive)
     return job.function(*args, **kwargs), job.result_shape
 
 
-def _call_chunk(job: Job[..., Any], items: Sequence[Any], attempt: Attempt) -> list[Any]:
+def _call_chunk(job: Job[..., Any], items: Sequence[Any]) -> list[Any]:
     values = []
     for place, item in enumerate(items):
-        attempt.place = place
+        context.place = place
         try:
             values.append(job.function(item))
         except BaseException as error:

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 import tidemill as tm
 from tidemill.sdk import bucket, client, context, courier
-from tidemill.sdk.context import Attempt, Interrupted
+from tidemill.sdk.context import Interrupted
+from tidemill.sdk.worker import Task
 
 RUN = "s3://b/runs/1/"
 
@@ -62,18 +63,18 @@ def _stored(monkeypatch: pytest.MonkeyPatch) -> Store:
 
 def attempted(function: Callable[[], Any], place: int = 0) -> Any:
     """What the worker makes of one attempt: its end is written down unless it was killed."""
-    attempt = Attempt(index=0, attempt=1, results_url=f"{RUN}results/")
-    attempt.place = place
-    context.begin(attempt)
+    context.attempt = Task.of(["m:f", "", f"{RUN}results/"], {})
+    context.place = place
     try:
         return function()
     except Killed:
-        attempt.at_end.clear()
+        context.at_end.clear()
         raise
     finally:
-        for end in attempt.at_end:
+        for end in context.at_end:
             end()
-        context.begin(None)
+        context.at_end.clear()
+        context.attempt = None
 
 
 def loop(seen: list[Any], items: Iterable[Any], stop: Any = None, **options: Any) -> None:
