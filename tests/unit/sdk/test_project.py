@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,16 @@ def test_the_project_is_read_from_the_nearest_file_above(
     found = project.current()
     assert (found.image, found.job_role, found.queue) == ("me/app:1", "arn:role", "default")
     assert found.environment() == {}
+
+
+@pytest.mark.parametrize("page", ["sdk.md", "sdk-on-aws.md"])
+def test_what_the_documents_show_can_be_read(write: Write, page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs" / page).read_text("utf-8")
+    blocks = re.findall(r"```toml\n(.+?)```", text, re.DOTALL)
+    assert blocks
+    for block in blocks:
+        folder = write(block)
+        assert project.read(folder / "pyproject.toml", "aws").image
 
 
 def test_a_script_is_found_in_an_image_where_the_project_lies(write: Write) -> None:
