@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from tidemill.cli import survey
 from tidemill.cli.administration import ask
@@ -19,6 +19,7 @@ from tidemill.cli.job import find
 from tidemill.cli.survey import Front
 
 Job = dict[str, Any]
+PAIRED: Final = "N_TO_N"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,8 @@ class Condition:
 def conditions_of(job: Job, front: Front) -> list[Condition]:
     """The conditions of a job, as DescribeJobs gives it, that waits; `front` is its queue's."""
     queue = job["jobQueue"].rpartition("/")[2]
-    found = [_dependency(*each) for each in awaited(job)]
+    paired = {each.get("jobId") for each in job.get("dependsOn", []) if each.get("type") == PAIRED}
+    found = [_dependency(*each, is_paired=each[0] in paired) for each in awaited(job)]
     found += _of_queue(queue)
     answer = ask("conditions", {"jobId": job["jobId"]})
     if answer is None:
@@ -56,15 +58,18 @@ def awaited(job: Job) -> list[tuple[str, Job | None]]:
             if colon and index != "0":
                 ids.append(f"{parent}:{int(index) - 1}")
         elif wanted:
-            ids.append(f"{wanted}:{index}" if each.get("type") == "N_TO_N" and colon else wanted)
+            ids.append(f"{wanted}:{index}" if each.get("type") == PAIRED and colon else wanted)
     known = find(ids) if ids else {}
     return [(each, known.get(each)) for each in ids]
 
 
-def _dependency(job_id: str, job: Job | None) -> Condition:
+def _dependency(job_id: str, job: Job | None, *, is_paired: bool) -> Condition:
     if job is None:
         return Condition("dependency", False, f"{job_id}, which is not kept any more")
-    detail = f"{job_id} ({job['jobName']}) must succeed: {job['status']}, {explain(job)}"
+    what = f"{job_id} ({job['jobName']}) must succeed"
+    if is_paired:
+        what = f"of {job_id} ({job['jobName']}) the child of the same index must succeed"
+    detail = f"{what}: {job['status']}, {explain(job)}"
     return Condition("dependency", job["status"] == "SUCCEEDED", detail)
 
 

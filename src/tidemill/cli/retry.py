@@ -94,6 +94,9 @@ def _again(job: Job, again: dict[str, list[str]]) -> list[str]:
         if handle.status == "SUCCEEDED":
             return []
         made: list[str] = handle.retry().upstream_ids()
+        click.echo(
+            f"`tidemill results {job['jobId']}` joins all of it when these have ended.", err=True
+        )
         return made
     if size(job):
         click.echo(

@@ -115,16 +115,16 @@ class _Answer:
 
     def _rest(self, took: estimate.Measured) -> str:
         states = states_of(self.job)
-        under_way = states.get("STARTING", 0) + states.get("RUNNING", 0)
         left = size(self.job) - sum(states.get(status, 0) for status in ENDED)
-        return estimate.rest(left, max(under_way, 1), took)
+        return estimate.rest(left, states.get("RUNNING") or 1, took)
 
     def _at_once(self) -> int:
-        """How many jobs of its queue run now; what is free is not counted on."""
+        """How many jobs of its queue run now; what is free is not counted on, nor what an engine
+        holds ready (STARTING) until there is room."""
         count = Count()
-        for status in ("RUNNING", "STARTING", "PENDING"):
+        for status in ("RUNNING", "PENDING"):
             count.add(survey.listing(self.job["jobQueue"], status, pages_max=1))
-        return max(1, count.of(["RUNNING", "STARTING"]))
+        return max(1, count.of(["RUNNING"]))
 
 
 def _named(ahead: list[str]) -> str:
