@@ -1,4 +1,8 @@
-"""`@tm.job`: a function that can also be run as a job. Calling it still just calls it."""
+"""`@tm.job`: a function that can also be run as a job. Calling it still just calls it.
+
+A program that only makes jobs of its functions, or calls them, pays for no more than that: what
+submitting needs is imported when something is submitted.
+"""
 
 from __future__ import annotations
 
@@ -6,35 +10,39 @@ import copy
 import functools
 import inspect
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from types import FunctionType
-from typing import Any, Final, Generic, Literal, ParamSpec, TypeVar, Unpack, cast, overload
-
-from tidemill.sdk import (
-    client,
-    codec,
-    eager,
-    expiry,
-    grain,
-    lookup,
-    option,
-    payload,
-    quantity,
-    retry,
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
 )
+
+from tidemill.sdk import client, codec, expiry, option, payload, quantity, retry
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.concurrency import concurrency_of
 from tidemill.sdk.definition import Needs
 from tidemill.sdk.error import SubmitError, TidemillError
-from tidemill.sdk.ledger import Ledger
 from tidemill.sdk.option import NOTHING, Options, Order
 from tidemill.sdk.payload import Parameters
 from tidemill.sdk.reference import load, reference_of, refuse_while_importing
 from tidemill.sdk.retry import Errors
-from tidemill.sdk.run import MapRun, Run
 from tidemill.sdk.shape import Shape, hints_of, shape_of
-from tidemill.sdk.submission import Submitter, Upstream
+
+if TYPE_CHECKING:
+    from tidemill.sdk.eager import Eager
+    from tidemill.sdk.ledger import Ledger
+    from tidemill.sdk.run import MapRun, Run
+    from tidemill.sdk.submission import Submitter, Upstream
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -127,10 +135,12 @@ class Job(Generic[P, R]):
         keyword that the function can't take, and that names an option, is one: see `options`.
         """
         order, kwargs = self._split(args, kwargs)
-        taking = eager.active()
+        taking = _taking()
         if taking is not None:
             made: Run[R] = taking.submit(self._origin, args, kwargs)
             return made
+        from tidemill.sdk.run import Run
+
         call = self.parameters.bind(args, kwargs)
         submitter = self._submitter(order)
 
@@ -150,7 +160,7 @@ class Job(Generic[P, R]):
         run of the third.
         """
         order = option.merged(self._order, options)
-        taking = eager.active()
+        taking = _taking()
         if taking is not None:
             pairs = (_args_of(call, place) for place, call in enumerate(calls))
             many: MapRun[R] = taking.submit_many(self._origin, pairs)
@@ -193,10 +203,12 @@ class Job(Generic[P, R]):
         if chunk is not None and chunk != AUTO and (not isinstance(chunk, int) or chunk < 1):
             raise ValueError(f'chunk={chunk!r} must be at least 1, or "auto".')
         order = option.merged(self._order, options)
-        taking = eager.active()
+        taking = _taking()
         if taking is not None:
             made: MapRun[R] = taking.map(self._origin, items, None if chunk == AUTO else chunk)
             return made
+        from tidemill.sdk.run import MapRun
+
         submitter = self._submitter(order)
         if isinstance(items, MapRun):
             return self._map_along(submitter, items, chunk)
@@ -218,6 +230,8 @@ class Job(Generic[P, R]):
     def _map_along(
         self, submitter: Submitter, upstream: MapRun[Any], chunk: int | Literal["auto"] | None
     ) -> MapRun[R]:
+        from tidemill.sdk.submission import Upstream
+
         count, size = upstream.grain
         if chunk not in (None, AUTO, size):
             raise SubmitError(
@@ -236,21 +250,32 @@ class Job(Generic[P, R]):
         return submitter.once("map", submit, self._known_map)
 
     def _measured(self, submitter: Submitter, items: int) -> int:
+        from tidemill.sdk import grain
+
         return grain.chunk_for(submitter.connection, submitter.queue, submitter.name, items)
 
     def _map_run(
         self, submitter: Submitter, ledger: Ledger | None, items: int, chunk: int
     ) -> MapRun[R]:
+        from tidemill.sdk.ledger import Ledger
+        from tidemill.sdk.run import MapRun
+
         made = ledger or Ledger(submitter.connection, "", [[]])
         return MapRun(made, submitter.reference, self.chunk_shape, items=items, chunk=chunk)
 
     def _known(self, job_id: str) -> Run[R]:
+        from tidemill.sdk import lookup
+
         return cast("Run[R]", lookup.handle(client.current(), job_id))
 
     def _known_map(self, job_id: str) -> MapRun[R]:
+        from tidemill.sdk import lookup
+
         return cast("MapRun[R]", lookup.handle(client.current(), job_id))
 
     def _submitter(self, order: Order) -> Submitter:
+        from tidemill.sdk.submission import Submitter
+
         refuse_while_importing(self.function.__qualname__)
         return Submitter(client.current(), self._reference(), self.needs, order)
 
@@ -291,8 +316,18 @@ class Job(Generic[P, R]):
             ) from error
 
 
+def _taking() -> Eager | None:
+    """What `tm.eager()` has put in a server's place, if anybody has imported that at all."""
+    eager = sys.modules.get("tidemill.sdk.eager")
+    taking: Eager | None = eager.active() if eager is not None else None
+    return taking
+
+
 def _upstream(values: Iterable[Any]) -> list[Upstream]:
     """The runs among a call's arguments."""
+    from tidemill.sdk.run import MapRun, Run
+    from tidemill.sdk.submission import Upstream
+
     found = {id(value): value for value in values if isinstance(value, Run | MapRun)}
     return [
         Upstream(ledger=run._ledger, ids=tuple(run.upstream_ids()))
