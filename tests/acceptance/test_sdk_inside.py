@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -41,7 +42,7 @@ def inside(server: LocalServer) -> ModuleType:
     return importlib.import_module("inside")
 
 
-def detail(server: LocalServer, run: tm.Run[Any]) -> dict[str, Any]:
+def detail(server: LocalServer, run: tm.Run[Any] | tm.MapRun[Any]) -> dict[str, Any]:
     """The job as DescribeJobs tells it."""
     (found,) = server.client("batch").describe_jobs(jobs=[run.id])["jobs"]
     return dict(found)
@@ -52,7 +53,7 @@ def exit_codes(server: LocalServer, run: tm.Run[Any]) -> list[int]:
     return [each["container"]["exitCode"] for each in detail(server, run)["attempts"]]
 
 
-def run_url(server: LocalServer, run: tm.Run[Any]) -> str:
+def run_url(server: LocalServer, run: tm.Run[Any] | tm.MapRun[Any]) -> str:
     """Under which URL all lies that belongs to it."""
     return str(detail(server, run)["parameters"]["results"]).partition("results/")[0]
 
@@ -119,12 +120,22 @@ def test_only_what_retry_on_names_is_tried_again(
     assert len((tmp_path / "log").read_text().splitlines()) == attempts
 
 
+def test_large_items_go_by_way_of_s3(inside: ModuleType) -> None:
+    sizes = [5 << 20, 6 << 20]
+    assert inside.length.map("x" * size for size in sizes).result(timeout=LONG_S) == sizes
+
+
 def test_a_job_knows_which_it_is(server: LocalServer, inside: ModuleType) -> None:
-    run = inside.told.submit()
-    told = run.result(timeout=LONG_S)
-    assert told.is_job
-    assert (told.job_id, told.attempt, told.index) == (run.id, 1, 0)
-    assert told.run_url == run_url(server, run)
+    mapped = inside.told.options(tenant="acme", timeout=3600).submit_many([(), ()])
+    found = mapped.result(timeout=LONG_S)
+    assert [told.job_id for told in found] == [f"{mapped.id}:0", f"{mapped.id}:1"]
+    assert [(told.attempt, told.index, told.tenant) for told in found] == [
+        (1, 0, "acme"),
+        (1, 1, "acme"),
+    ]
+    assert found[0].run_url == run_url(server, mapped)
+    left_s = (found[0].deadline - datetime.now(UTC)).total_seconds()
+    assert 3600 - LONG_S < left_s <= 3600
     assert not tm.context().is_job
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from io import RawIOBase
 from typing import Any
 
 from tidemill.sdk import expiry
@@ -35,7 +36,7 @@ def new_run_url(name: str, keep_days: int | None) -> str:
     return f"s3://{name}/{expiry.prefix(keep_days)}{moment}-{os.urandom(6).hex()}/"
 
 
-def put(connection: Connection, url: str, body: bytes) -> None:
+def put(connection: Connection, url: str, body: bytes | RawIOBase) -> None:
     """Write one object; the bucket is made when it is not there yet."""
     s3 = connection.client("s3")
     bucket, key = split(url)
@@ -45,6 +46,8 @@ def put(connection: Connection, url: str, body: bytes) -> None:
         if error.response["Error"]["Code"] != "NoSuchBucket":
             raise
         _make(s3, bucket)
+        if isinstance(body, RawIOBase):
+            body.seek(0)
         s3.put_object(Bucket=bucket, Key=key, Body=body)
 
 

@@ -11,9 +11,13 @@ encoded list of its items.
 
 from __future__ import annotations
 
+import io
+import os
 import struct
+from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 from tidemill.sdk.codec import Encoded
 
@@ -21,15 +25,56 @@ MAGIC = b"TMB1"
 _HEAD = struct.Struct("<4sI")
 _SLOT = struct.Struct("<QQ")
 _OFFSET = struct.Struct("<Q")
+JOINED_BYTES_MAX = 8 << 20
 
 
-def pack(chunks: Sequence[Encoded]) -> bytes:
-    """The bundle of these chunks, in this order."""
+def pack(chunks: Sequence[Encoded]) -> bytes | Parts:
+    """The bundle of these chunks, in this order; a large one is not made a second copy of them."""
     start = _HEAD.size + _OFFSET.size * (len(chunks) + 1)
     offsets = [*accumulate((1 + len(chunk.data) for chunk in chunks), initial=start)]
     index = struct.pack(f"<{len(offsets)}Q", *offsets)
     body = (part for chunk in chunks for part in (chunk.kind.encode("ascii"), chunk.data))
-    return b"".join([_HEAD.pack(MAGIC, len(chunks)), index, *body])
+    parts = [_HEAD.pack(MAGIC, len(chunks)), index, *body]
+    return b"".join(parts) if offsets[-1] <= JOINED_BYTES_MAX else Parts(parts)
+
+
+class Parts(io.RawIOBase):
+    """Bytes one after another, read like a file."""
+
+    def __init__(self, parts: Sequence[bytes]) -> None:
+        super().__init__()
+        self._parts = parts
+        self._ends = [*accumulate(map(len, parts))]
+        self._at = 0
+
+    def readable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seekable(self) -> bool:
+        """Yes."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to where the next read begins."""
+        self._at = (
+            offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._at, os.SEEK_END: self._ends[-1]}[whence]
+        )
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """As much as the buffer holds."""
+        view, filled = memoryview(buffer).cast("B"), 0
+        place = bisect_right(self._ends, self._at)
+        while filled < len(view) and place < len(self._parts):
+            part = self._parts[place]
+            begin = self._at - (self._ends[place] - len(part))
+            taken = memoryview(part)[begin : begin + len(view) - filled]
+            view[filled : filled + len(taken)] = taken
+            filled += len(taken)
+            self._at += len(taken)
+            place += 1
+        return filled
 
 
 def size_of(bundle: bytes) -> int:

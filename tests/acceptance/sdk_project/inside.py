@@ -73,6 +73,11 @@ def flaky(log: str, kind: str) -> int:
 
 
 @tm.job
+def length(text: str) -> int:
+    return len(text)
+
+
+@tm.job
 def told() -> tm.Context:
     return tm.context()
 

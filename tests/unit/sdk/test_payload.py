@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -75,9 +77,25 @@ def test_a_map_over_a_map_is_told_from_a_call() -> None:
     assert payload.read_map(call) is None
 
 
+def test_a_large_bundle_is_no_second_copy_of_its_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = [encode(["a" * 1000 * size]) for size in (1, 2, 3)]
+    joined = bundle.pack(chunks)
+    monkeypatch.setattr(bundle, "JOINED_BYTES_MAX", 1000)
+    parts = bundle.pack(chunks)
+    assert isinstance(joined, bytes)
+    assert isinstance(parts, bundle.Parts)
+    assert parts.readall() == joined
+    assert parts.seek(0, os.SEEK_END) == len(joined)
+    assert parts.read(1) == b""
+    parts.seek(0)
+    with io.BufferedReader(parts, 70) as read:
+        assert b"".join(iter(lambda: read.read(33), b"")) == joined
+
+
 def test_a_chunk_is_found_in_its_bundle_by_two_ranges() -> None:
     chunks = [encode([1, 2]), encode([]), Encoded("p", b"\0" * 1000), encode(["last"])]
     whole = bundle.pack(chunks)
+    assert isinstance(whole, bytes)
     for index, chunk in enumerate(chunks):
         start, end = bundle.slot_span(index)
         first, last = bundle.read_slot(whole[start:end])
