@@ -151,6 +151,7 @@ def test_a_job_stays_with_its_server_whatever_its_profile_says(
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(
         '[tool.tidemill.profiles.far]\nendpoint = "http://127.0.0.1:9"\nregion = "us-east-1"\n'
+        'image = "me/app:1"\n'
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TIDEMILL_PROFILE", "far")

@@ -28,6 +28,9 @@ class Connection:
     session's own configuration says.
     """
 
+    is_private = False
+    """Whether this is a private server, whose jobs run here even if the project names an image."""
+
     def __init__(
         self, session: boto3.session.Session | None = None, endpoint_url: str | None = None
     ) -> None:

@@ -160,6 +160,8 @@ def _holds(there: Any, wanted: Any) -> bool:
 def place_of_jobs(connection: Connection) -> Project:
     """Where a job's code will lie; `SubmitError` when AWS would not find it."""
     place = project.current()
+    if connection.is_private:
+        return replace(place, image=None, profile=None)
     if place.image is None and connection.is_aws:
         raise SubmitError(
             "On AWS a job needs a container image with your code and Tidemill in it; name it as "

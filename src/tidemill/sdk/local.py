@@ -168,6 +168,8 @@ class LocalServer:
 class _LocalConnection(Connection):
     """The library's connection to a private server; boto3 is imported at the first call."""
 
+    is_private = True
+
     def __init__(self, server: LocalServer) -> None:
         super().__init__(None, server.endpoint)
         self._server = server
