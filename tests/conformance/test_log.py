@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 from collections.abc import Iterator
@@ -228,6 +229,38 @@ def test_a_full_disk_holds_back_output_of_streams_that_have_ended(
     writer.close()
     with witness:
         assert os.fstat(witness.fileno()).st_size == 0
+
+
+def test_what_could_not_be_taken_back_at_first_is_cut_off_later(
+    writer: LogWriter, reader: LogReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk may fail in the middle of a write, and then refuse to shorten the file too."""
+
+    def write_half(file: int, data: bytes) -> int:
+        if len(data) < 20:
+            raise OSError(errno.EIO, "Input/output error")
+        return real_write(file, data[:-10])
+
+    def refuse(file: int, size: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    real_write = os.write
+    write(writer, name(1), b"first\n")
+    large = writer.open(GROUP, name(3), T0)
+    large.append(T0, b"L" * 70_000 + b"\n")
+    writer.flush()
+    with monkeypatch.context() as patch:
+        patch.setattr("os.write", write_half)
+        patch.setattr("os.ftruncate", refuse)
+        write(writer, name(2), b"second\n")
+        large.append(T0 + 1_000, b"the end of the large one\n")
+        large.close(T0 + 1_000)
+        assert writer.is_waiting
+    writer.flush()
+    assert not writer.is_waiting
+    assert messages(reader.read(GROUP, name(1))) == ["first"]
+    assert messages(reader.read(GROUP, name(2))) == ["second"]
+    assert messages(reader.read(GROUP, name(3))) == ["L" * 70_000, "the end of the large one"]
 
 
 def test_retention_takes_whole_minutes_but_none_that_is_written_to(

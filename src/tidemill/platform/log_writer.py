@@ -10,6 +10,7 @@ its file stays open until then. Beyond a bound it is dropped; `LogWriter.lost_by
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from typing import Final
@@ -177,7 +178,11 @@ class _Segment:
         self.left: dict[bytes, tuple[int, int]] = {}
         """(bytes of output, bytes taken up) of the streams that an earlier writer left here."""
         if self._size:
-            self._heal()
+            try:
+                self._heal()
+            except OSError:
+                os.close(self._file)
+                raise
 
     def flush(self) -> int:
         """Write what is pending; how many bytes were dropped instead."""
@@ -221,8 +226,7 @@ class _OwnFile:
             os.close(self._file)
             raise
         self._size = os.fstat(self._file).st_size
-        self._index_size = os.fstat(self._index).st_size // MARK.size * MARK.size
-        os.ftruncate(self._index, self._index_size)
+        self._index_size = os.fstat(self._index).st_size // MARK.size * MARK.size  # `_append` cuts
         if self._index_size:
             base = MARK.unpack(os.pread(self._index, MARK.size, 0))[0]
         self._base = base
@@ -254,7 +258,7 @@ class _OwnFile:
         if not _append(self._index, self._index_size, marks):
             return False
         if not _append(self._file, self._size, data):
-            os.ftruncate(self._index, self._index_size)
+            _cut(self._index, self._index_size)
             return False
         self._index_size += len(marks)
         self._size += len(data)
@@ -279,15 +283,23 @@ def _record(kind: int, key: bytes, at_ms: int, payload: bytes) -> bytes:
 
 
 def _append(file: int, size: int, data: bytes) -> bool:
-    """Append all of `data` to a file of `size` bytes, or nothing when there is no room."""
+    """Append all of `data` to a file of `size` bytes, or nothing when that can't be done now."""
     try:
+        if os.fstat(file).st_size > size:  # what was left of an earlier try could not be cut off
+            os.ftruncate(file, size)
         written = os.write(file, data)
         while written < len(data):
             written += os.write(file, memoryview(data)[written:])
     except OSError:
-        os.ftruncate(file, size)
+        _cut(file, size)
         return False
     return True
+
+
+def _cut(file: int, size: int) -> None:
+    """Take back what was half written, if the disk lets us; `_append` looks again."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(file, size)
 
 
 def _open_locked(path: str) -> int:
