@@ -38,6 +38,8 @@ from tidemill.engines.process.supervisor import Supervisor
 
 READ_BYTES: Final = 64 * 1024
 UNSENT_BYTES_MAX: Final = 256 * 1024 * 1024
+ACCEPT_AGAIN_S: Final = 1.0
+"""How long nobody is let in after the system had no file for another connection."""
 
 _decoder: Final = msgspec.msgpack.Decoder(list[Command])
 
@@ -81,9 +83,16 @@ class Listener:
     def _accept(self) -> None:
         try:
             sock = self._socket.accept()[0]
-        except OSError:
+        except (BlockingIOError, ConnectionError):  # whoever it was has gone again
+            return
+        except OSError:  # the poll would say without end that somebody waits
+            self._poll.modify(self._socket.fileno(), 0)
+            self._poll.after(ACCEPT_AGAIN_S, self._accept_again)
             return
         self._guests.add(Connection(sock, self._poll, self))
+
+    def _accept_again(self) -> None:
+        self._poll.modify(self._socket.fileno(), READ)
 
     def hear(self, connection: Connection, command: Command) -> None:
         """Do what a connection says."""
