@@ -293,6 +293,29 @@ class TestProcessEngine(EngineSuite):
         assert lab.exited(second).exit_code == 0
         assert lab.output(first) == ["done"]
 
+    def test_attempts_wait_while_there_are_no_files_for_them(self, lab: Lab, scratch: Path) -> None:
+        first = lab.shell(f"{_until(scratch / 'go')}; echo done")
+        lab.start(first)
+        lab.started(first)
+        runner = _runner(lab).pid
+        limits = resource.prlimit(runner, resource.RLIMIT_NOFILE)
+        highest = max(int(each.name) for each in Path(f"/proc/{runner}/fd").iterdir())
+        resource.prlimit(runner, resource.RLIMIT_NOFILE, (highest + 1, limits[1]))
+        holes = highest + 1 - len(list(Path(f"/proc/{runner}/fd").iterdir()))
+        crowd = [lab.shell(_until(scratch / "go"), cpu_milli=1) for _ in range(holes)]
+        second = lab.shell("echo ran", cpu_milli=1)
+        held, dropped = lab.shell("true"), lab.shell("true")
+        lab.start(*crowd, second, held, dropped)
+        lab.stop(dropped)
+        assert lab.exited(dropped).exit_code is None
+        assert [seen for seen in lab.seen if isinstance(seen, Exited)] == [lab.exited(dropped)]
+        resource.prlimit(runner, resource.RLIMIT_NOFILE, limits)
+        assert lab.exited(second).exit_code == 0
+        assert lab.output(second) == ["ran"]
+        (scratch / "go").touch()
+        assert lab.exited(first).exit_code == 0
+        assert {lab.exited(each).exit_code for each in (*crowd, held)} == {0}
+
     def test_a_deep_folder_is_no_obstacle(self, tmp_path: Path) -> None:
         deep = tmp_path / ("d" * 100) / ("e" * 100)
         deep.mkdir(parents=True)

@@ -47,6 +47,11 @@ class Pool:
         self.memory_free -= order.memory_mib
         return order
 
+    def put_back(self, order: Order) -> None:
+        """`order` can't start for now: it is the head again."""
+        self.release(order)
+        self.waiting = {order.attempt_id: order, **self.waiting}
+
     def release(self, order: Order) -> None:
         """`order` has ended: its room is free again."""
         self.running -= 1
@@ -106,6 +111,11 @@ class Pools:
             while (order := pool.take()) is not None:
                 del self._held[order.attempt_id]
                 yield order
+
+    def put_back(self, order: Order) -> None:
+        """Have an attempt that was taken wait again, before all others of its pool."""
+        pool = self._held[order.attempt_id] = self._pools[order.pool]
+        pool.put_back(order)
 
     def release(self, order: Order) -> None:
         """Give back the room of an attempt that was taken."""

@@ -23,6 +23,9 @@ HOST_FILE: Final = 3
 FOUND_MAX: Final = 1000
 """How many programs' places are remembered, one a name and search path."""
 Actions = tuple[tuple[int, int, int], ...]
+_SHORTAGES: Final = frozenset(
+    (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT)
+)
 _IGNORED_BY_PYTHON: Final = (signal.SIGPIPE, signal.SIGXFSZ)
 
 
@@ -31,6 +34,15 @@ class SpawnError(Exception):
 
     def __init__(self, sentence: str) -> None:
         super().__init__(f"CannotStartContainerError: {sentence}")
+
+
+class ShortageError(SpawnError):
+    """The machine has no file, process or memory to give for now: it may go well later."""
+
+
+def is_shortage(error: OSError) -> bool:
+    """Whether the system had not enough of something, which it may have later."""
+    return error.errno in _SHORTAGES
 
 
 class Spawner:
@@ -114,7 +126,8 @@ class Spawner:
             )
         except OSError as error:
             self._found.clear()
-            raise SpawnError(_sentence(error, order.command[0], program)) from None
+            kind = ShortageError if is_shortage(error) else SpawnError
+            raise kind(_sentence(error, order.command[0], program)) from None
         except ValueError as error:
             raise SpawnError(f"the command or its environment is not valid: {error}") from None
         finally:

@@ -25,12 +25,12 @@ from tidemill.engines.process.pool import Pools
 from tidemill.engines.process.protocol import Ended, Exited, Lost, Order
 from tidemill.engines.process.reaper import Death, Reaper
 from tidemill.engines.process.run import Run
-from tidemill.engines.process.spawn import Spawner, SpawnError
+from tidemill.engines.process.spawn import ShortageError, Spawner, SpawnError, is_shortage
 from tidemill.engines.process.warm import WarmPool
 from tidemill.platform.log_writer import LogWriter
 
 RETRY_S: Final = 1.0
-"""After how long it is tried again what a full disk did not take."""
+"""After how long it is tried again what a full disk did not take, or what lacked files."""
 
 
 class Supervisor:
@@ -69,6 +69,8 @@ class Supervisor:
         )
         self._ended = ended
         self._taken: list[Run] = []
+        self._short: list[Run] = []
+        """Meant to start, but the machine had no file or process for them: tried again soon."""
         self._dead: list[Callable[[], None]] = []
         """How each attempt is finished that this wake-up has found dead: after the next begin."""
         self._entries: list[Entry] = []
@@ -181,30 +183,39 @@ class Supervisor:
         """Start all that has room; False when it can't be recorded that it is meant to."""
         failed = True
         while failed:
-            for order in self.pools.take():
-                self._admit(order)
+            orders = list(self.pools.take())
+            refused = [order for order in orders if not self._admit(order)]
+            for order in reversed(refused):
+                self.pools.put_back(order)
             if not self._record():
                 return False
             taken, self._taken = self._taken, []
             failed = sum(map(self._launch, taken)) < len(taken)
         return True
 
-    def _admit(self, order: Order) -> None:
-        """Give an attempt that has room its log stream, and mean to start it."""
+    def _admit(self, order: Order) -> bool:
+        """Give an attempt that has room its log stream, and mean to start it.
+
+        False when the machine has no room or no file for the stream now.
+        """
         now_ms = _now_ms()
         try:
             stream = self._logs.open(order.log_group, order.log_stream, now_ms)
         except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and is_shortage(error):
+                self._turn_again()
+                return False
             self.pools.release(order)
             reason = f"CannotStartContainerError: its log stream can't be written: {error}"
             self._end(Exited(order.attempt_id, now_ms, reason=reason))
-            return
+            return True
         run = self._runs[order.attempt_id] = Run(order, stream)
         self._taken.append(run)
         self._entries.append(Intent(order.attempt_id, now_ms))
+        return True
 
     def _launch(self, run: Run, *, warm: bool = True) -> bool:
-        """Make the attempt's process, or record why there is none; whether there will be one."""
+        """Make the attempt's process, or record why there is none; False when it has ended so."""
         if run.stop_grace_s is not None:
             self._fail(run, "")
             return False
@@ -217,6 +228,11 @@ class Supervisor:
                 pid = self._spawner.spawn(run.order, output)
             finally:
                 os.close(output)
+        except ShortageError:
+            self.close_output(run)
+            self._short.append(run)
+            self._turn_again()
+            return True
         except SpawnError as error:
             self._fail(run, str(error))
             return False
@@ -224,11 +240,11 @@ class Supervisor:
         return True
 
     def open_output(self, run: Run) -> int:
-        """Make the pipe for the attempt's output; its writing end. Raises `SpawnError`."""
+        """Make the pipe for the attempt's output; its writing end. Raises `ShortageError`."""
         try:
             run.output, output = os.pipe()
         except OSError as error:
-            raise SpawnError(f"there is no pipe for its output: {error.strerror}") from None
+            raise ShortageError(f"there is no pipe for its output: {error.strerror}") from None
         os.set_blocking(run.output, False)
         return output
 
@@ -359,12 +375,14 @@ class Supervisor:
             self._turn_again()
 
     def _turn_again(self) -> None:
-        """The disk takes nothing for now: have another turn try again."""
+        """The disk takes nothing, or files have run out, for now: have another turn try again."""
         if self._retry_timer is None:
             self._retry_timer = self._poll.after(RETRY_S, self._retry)
 
     def _retry(self) -> None:
         self._retry_timer = None
+        self._taken += self._short
+        self._short.clear()
 
     def _live(self) -> list[Entry]:
         entries: list[Entry] = [self.head]

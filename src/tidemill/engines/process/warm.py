@@ -222,7 +222,10 @@ class WarmPool:
             del environment[name]
         environment[WARM] = self._mark
         command = [order.command[0], "-m", HOST, order.command[3]]
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError:  # no file left: the attempt is spawned, or waits for one
+            return None
         try:
             pid = self._spawner.spawn_host(order, command, environment, theirs.fileno())
         except SpawnError:

@@ -90,6 +90,20 @@ def test_room_is_never_exceeded_and_order_is_kept(sizes: list[tuple[int, int]]) 
     assert seen == [each.attempt_id for each in orders]
 
 
+def test_what_is_put_back_is_the_head_again() -> None:
+    pools = Pools()
+    pools.resize([("a", 1000, 1000)])
+    for number in "123":
+        pools.hold(order(number))
+    [first] = pools.take()
+    pools.put_back(first)
+    assert pools.holds("1")
+    assert taken(pools) == ["1"]
+    pools.put_back(first)
+    assert pools.drop("1")
+    assert taken(pools) == ["2"]
+
+
 def test_what_is_held_can_be_dropped_once() -> None:
     pools = Pools()
     pools.hold(order("1"))
