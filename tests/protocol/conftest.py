@@ -38,6 +38,16 @@ def server(request: pytest.FixtureRequest, _servers: Callable[[str], LocalServer
     return _servers(request.param)
 
 
+@pytest.fixture(params=STORES)
+def lone_server(request: pytest.FixtureRequest) -> Iterator[LocalServer]:
+    """A server of the test's own, with AWS's limits: for what would harm other tests."""
+    arguments = []
+    if request.param == "postgres":
+        arguments = ["--database", request.getfixturevalue("new_postgres_url")()]
+    with local(*arguments) as server:
+        yield server
+
+
 @pytest.fixture
 def client(server: LocalServer) -> Iterator[Callable[..., Any]]:
     """boto3 clients of the server, closed with the test."""

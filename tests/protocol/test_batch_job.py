@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import re
-import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 from batch_client import BatchClient, wait_for
-from botocore.exceptions import ClientError
 
-from tidemill.sdk.local import LocalServer, local
+from tidemill.sdk.local import LocalServer
 
 
 @pytest.fixture
@@ -101,38 +96,6 @@ def test_evaluate_on_exit(batch: BatchClient, rules: list[dict[str, str]], tries
     assert len(job["attempts"]) == tries
 
 
-def test_evaluate_on_exit_of_attempts_that_die_with_their_host(tmp_path: Path) -> None:
-    """The process engine's host is its runner, which is the parent of what it runs."""
-    lost = {"onStatusReason": "Host EC2*"}
-    rules = [
-        [{**lost, "action": "RETRY"}, {"onExitCode": "*", "action": "EXIT"}],
-        [{**lost, "action": "EXIT"}],
-    ]
-    with local() as server:
-        batch = BatchClient(server.client("batch"), tmp_path)
-        queue = batch.queue(vcpus=4)
-        command = f"echo $PPID {batch.write('runners')}; {batch.held('go')}"
-        saved, given_up = (
-            batch.run(queue, command, retryStrategy={"attempts": 3, "evaluateOnExit": each})
-            for each in rules
-        )
-        wait_for(lambda: len(batch.lines("runners")) == 2)
-        (runner,) = set(batch.lines("runners"))
-        for job_id in (saved, given_up):
-            batch.until(job_id, "RUNNING")
-        os.kill(int(runner), signal.SIGKILL)
-        job = batch.failed(given_up)
-        assert len(job["attempts"]) == 1
-        assert re.fullmatch(
-            r"Host EC2 \(instance i-[0-9a-f]{17}\) terminated\.", job["statusReason"]
-        )
-        batch.release("go")
-        (job,) = batch.succeeded(saved)
-        first, second = job["attempts"]
-        assert first["statusReason"].startswith("Host EC2") and "exitCode" not in first["container"]
-        assert second["container"]["exitCode"] == 0
-
-
 def test_a_retried_job_may_succeed(batch: BatchClient) -> None:
     command = f'echo x {batch.write("tries")}; test "$AWS_BATCH_JOB_ATTEMPT" = 2'
     job_id = batch.run("default", command, retryStrategy={"attempts": 5})
@@ -190,29 +153,6 @@ def test_terminate_sends_sigterm_first(batch: BatchClient) -> None:
     assert job["isTerminated"]
     assert len(job["attempts"]) == 1, "what was terminated is not retried"
     assert job["container"]["exitCode"] == 9
-
-
-def test_a_deaf_job_is_killed_after_its_stop_timeout(batch: BatchClient) -> None:
-    said = batch.write("said")
-    command = f"trap '' TERM; echo up {said}; while :; do sleep 0.02; done"
-    size = [{"type": "VCPU", "value": "1"}, {"type": "MEMORY", "value": "64"}]
-    container: dict[str, Any] = {
-        "image": "busybox",
-        "command": ["sh", "-c", command],
-        "resourceRequirements": size,
-        "stopTimeout": 2,
-    }
-    name = batch.name()
-    batch.client.register_job_definition(
-        jobDefinitionName=name,
-        type="container",
-        ecsProperties={"taskProperties": [{"containers": [container]}]},
-    )
-    job_id = batch.submit("default", name)
-    wait_for(lambda: batch.lines("said") == ["up"])
-    batch.client.terminate_job(jobId=job_id, reason="enough")
-    job = batch.failed(job_id)
-    assert job["attempts"][0]["container"]["exitCode"] == 137
 
 
 def test_terminate_ends_what_waits(batch: BatchClient) -> None:
@@ -279,25 +219,3 @@ def test_terminate_ends_what_waits_for_another_job(batch: BatchClient) -> None:
     assert pending in batch.describe(behind)["statusReason"]
     batch.release("full")
     batch.succeeded(running)
-
-
-def test_five_rules_and_no_more(batch: BatchClient) -> None:
-    rule = {"onExitCode": "1", "action": "RETRY"}
-    with pytest.raises(ClientError, match="at most 5"):
-        batch.run("default", "true", retryStrategy={"attempts": 2, "evaluateOnExit": [rule] * 6})
-    with pytest.raises(ClientError, match="onExitCode"):
-        rules = [{"onExitCode": "*1", "action": "RETRY"}]
-        batch.run("default", "true", retryStrategy={"attempts": 2, "evaluateOnExit": rules})
-
-
-def test_too_much_memory_ends_a_job_with_awss_words(batch: BatchClient) -> None:
-    """So that a rule on the reason can tell it from other ends."""
-    name = batch.define("sh", "-c", "x=$(head -c 200000000 /dev/zero | tr '\\0' x); exec sleep 60",
-                        memory="16")  # fmt: skip
-    rules = [{"onReason": "OutOfMemoryError*", "action": "EXIT"}]
-    job = batch.failed(
-        batch.submit("default", name, retryStrategy={"attempts": 3, "evaluateOnExit": rules})
-    )
-    (attempt,) = job["attempts"]
-    words = "OutOfMemoryError: Container killed due to memory usage"
-    assert attempt["container"]["reason"] == words
