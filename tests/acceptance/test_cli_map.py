@@ -121,7 +121,7 @@ def test_rows_that_fail_are_told_by_number_and_alone_run_again(shell: Shell) -> 
     job = told.partition("tidemill retry ")[2].partition("`")[0]
     (shell.home / "mended").touch()
     [again] = shell("retry", job).split()
-    shell("wait", again)
+    assert shell("wait", job).startswith(again), "what does it again is waited for"
     shell("results", job[:13], "-o", "out.csv")
     assert [row["age"] for row in shell.read("out.csv")] == ["2", "3", "4", "-3", "6"]
     _, told = shell.both("retry", job, code=1)

@@ -11,7 +11,8 @@ import click
 
 from tidemill.cli.connection import client
 from tidemill.cli.explain import ENDED
-from tidemill.cli.job import ACTIVE
+from tidemill.cli.handle import parts_of
+from tidemill.cli.job import ACTIVE, describe
 from tidemill.cli.output import JSON_OPTION, print_json
 from tidemill.cli.selection import Choice, chooser
 
@@ -89,7 +90,10 @@ def _each(jobs: list[Job], end: Callable[[Job], Any]) -> None:
 
 
 def _not_ended(jobs: list[Job]) -> list[Job]:
-    """The jobs there are to end."""
+    """The jobs there are to end; with a part of a large map of the library, all of it."""
+    parts = [job_id for job in jobs for job_id in parts_of(job)]
+    if parts != [job["jobId"] for job in jobs]:
+        jobs = describe(dict.fromkeys(parts))
     for job in jobs:
         if job["status"] in ENDED:
             click.echo(f"{job['jobId']} had ended already: {job['status']}", err=True)

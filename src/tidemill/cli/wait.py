@@ -11,6 +11,7 @@ import click
 
 from tidemill.cli.argument import JOB_IDS
 from tidemill.cli.explain import ENDED, ended, explain, is_hopeless, size
+from tidemill.cli.handle import parts_of
 from tidemill.cli.job import describe, exit_code
 from tidemill.cli.output import JSON_OPTION, coloured, print_json
 
@@ -29,10 +30,14 @@ TIMED_OUT = 124
 def wait(job_ids: tuple[str, ...], timeout: float | None, as_json: bool) -> None:
     """Wait until every job has ended.
 
+    A map of the library that is several arrays is waited for as a whole; of one that was retried,
+    the jobs that do again what failed.
+
     Exits with the first job's exit code that is not 0, with 1 for a failed job that has none, and
     with 124 when --timeout passes first.
     """
-    jobs = _ended([job["jobId"] for job in describe(job_ids)], timeout)
+    ids = (job_id for job in describe(job_ids) for job_id in parts_of(job))
+    jobs = _ended(list(dict.fromkeys(ids)), timeout)
     if as_json:
         print_json(jobs)
     else:
