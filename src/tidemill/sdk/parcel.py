@@ -185,8 +185,9 @@ def _own_folder() -> Path:
         _sweep()
         made = Path(tempfile.mkdtemp(prefix=PREFIX))
         _folder = os.getpid(), made
-        lock = os.open(made / _LOCK, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+        lock = os.open(made / ".new", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)  # held for as long as this process lives
+        (made / ".new").rename(made / _LOCK)  # nobody else sees it unheld
         atexit.register(_remove, made, os.getpid())
     return _folder[1]
 

@@ -59,3 +59,17 @@ def test_an_exception_that_cannot_be_raised_here_is_told(error: BaseException) -
     told = result.exception_of(result.of_exception(error, None))
     assert isinstance(told.error, result.RemoteException)
     assert type(error).__name__ in str(told.error)
+
+
+class Odd(Exception):
+    """It can't be rebuilt from what it hands to `Exception`."""
+
+    def __init__(self, one: int, two: int) -> None:
+        super().__init__(f"{one} and {two}")
+
+
+def test_a_scripts_own_exception_reads_as_in_the_script(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Odd, "__module__", "__tidemill_main__")
+    told = result.exception_of(result.of_exception(Odd(1, 2), None)).error
+    assert str(told) == "__main__.Odd: 1 and 2"
+    assert str(told.__cause__).endswith("\nOdd: 1 and 2")
