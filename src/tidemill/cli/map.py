@@ -100,14 +100,14 @@ def _finish(outcome: Outcome, output: Path | None) -> int:
     for told in failures[:TOLD_MAX]:
         click.echo(told, err=True)
     if len(failures) > TOLD_MAX:
-        click.echo(f"... and {len(failures) - TOLD_MAX} more", err=True)
+        click.echo(f"... and {len(failures) - TOLD_MAX:,} more", err=True)
     place = f" written to {output}" if output else ""
     if not failures:
         if output:
             click.echo(f"{written:,} results{place}.", err=True)
         return 0
     click.echo(
-        f"{written:,} results{place}; {outcome.failed_rows} failed. `tidemill retry {outcome.id}` "
+        f"{written:,} results{place}; {outcome.failed_rows:,} failed. `tidemill retry {outcome.id}` "
         f"runs these again, and `tidemill logs {outcome.id}` shows what they printed.",
         err=True,
     )

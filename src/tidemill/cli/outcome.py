@@ -6,6 +6,7 @@ taken as the plain data that they travelled as: what is to be written needs no c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -44,7 +45,8 @@ class Outcome:
         """What came of each item, in the items' order, without those that failed."""
         connection = client.current()
         named = results.listed(connection, self._url, self._index)
-        names = (named[index] for index in sorted(named))
+        # One that was ended in its last moment may have left a result, and failed all the same.
+        names = (named[index] for index in sorted(named) if index not in self._failed_children)
         while batch := list(islice(names, AT_ONCE)):
             for encoded in results.load(connection, self._url, batch).values():
                 if encoded.kind != results.EXCEPTION:
@@ -66,14 +68,23 @@ class Outcome:
         """A sentence for each job that failed, with the numbers of its rows, counted from 1."""
         if not self._is_map:
             return [] if self.status == "SUCCEEDED" else [self._single()]
-        return [_told(failure) for failure in self._handle.failures()]
+        return [_told(failure) for failure in self._failures]
 
     @property
     def failed_rows(self) -> int:
         """How many rows have no result: those whose job failed."""
         if not self._is_map:
             return 0 if self.status == "SUCCEEDED" else 1
-        return sum(len(failure.items) for failure in self._handle.failures())
+        return sum(len(failure.items) for failure in self._failures)
+
+    @functools.cached_property
+    def _failures(self) -> list[Any]:
+        return list(self._handle.failures()) if self._is_map else []
+
+    @functools.cached_property
+    def _failed_children(self) -> set[int]:
+        chunk = self._handle.grain[1] if self._is_map else 1
+        return {failure.items.start // chunk for failure in self._failures}
 
     def _single(self) -> str:
         try:
