@@ -107,8 +107,8 @@ def _finish(outcome: Outcome, output: Path | None) -> int:
             click.echo(f"{written:,} results{place}.", err=True)
         return 0
     click.echo(
-        f"{written:,} results{place}; {outcome.failed_rows:,} failed. `tidemill retry {outcome.id}` "
-        f"runs these again, and `tidemill logs {outcome.id}` shows what they printed.",
+        f"{written:,} results{place}; {outcome.failed_rows:,} failed. "
+        f"`tidemill retry {outcome.id}` runs these again, and `tidemill logs {outcome.id}` shows what they printed.",
         err=True,
     )
     return 1
