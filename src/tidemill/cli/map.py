@@ -108,7 +108,8 @@ def _finish(outcome: Outcome, output: Path | None) -> int:
         return 0
     click.echo(
         f"{written:,} results{place}; {outcome.failed_rows:,} failed. "
-        f"`tidemill retry {outcome.id}` runs these again, and `tidemill logs {outcome.id}` shows what they printed.",
+        f"`tidemill retry {outcome.id}` runs these again, and "
+        f"`tidemill logs {outcome.id}` shows what they printed.",
         err=True,
     )
     return 1
