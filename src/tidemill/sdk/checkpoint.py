@@ -239,7 +239,7 @@ class _Loop(Generic[T]):
         if _mark(self._last) != mark:
             return self._anew(f"item {finished - 1:,} is another one now")
         self.finished = finished
-        sys.stderr.write(f"checkpoint: {finished:,} items were finished before; going on there.\n")
+        sys.stderr.write(f"checkpoint: going on after item {finished:,}.\n")
         return rest
 
     def _anew(self, why: str) -> Iterator[T]:
