@@ -35,7 +35,8 @@ def findings(connection: Connection, place: Project) -> Iterator[Finding]:
             return
     ours = [rule for rule in rules if _prefix(rule).startswith("runs/")]
     if ours:
-        yield ok("lifecycle", f"{len(ours)} rules remove what has been kept for its time")
+        count = "1 rule removes" if len(ours) == 1 else f"{len(ours)} rules remove"
+        yield ok("lifecycle", f"{count} what has been kept for its time")
     else:
         yield note("lifecycle", "no rule removes old results yet", "the next submission sets one")
 
