@@ -9,8 +9,6 @@ from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
-from tidemill.sdk.session import default as default_session
-
 if TYPE_CHECKING:
     import boto3
 
@@ -53,7 +51,9 @@ class Connection:
         """boto3's session, made at first use by the rules of `tidemill.sdk.session`."""
         with self._lock:
             if self._session is None:
-                self._session, endpoint_url = default_session()
+                from tidemill.sdk.session import default
+
+                self._session, endpoint_url = default()
                 self._endpoint_url = self._endpoint_url or endpoint_url
             return self._session
 

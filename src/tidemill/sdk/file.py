@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Final, Literal, TextIO, cast, overload
 
-from tidemill.sdk import bucket, client, courier
+from tidemill.sdk import bucket, client
 
 AT_ONCE_BYTES: Final = 8 << 20
 """What is read or written by one request; larger objects in parts, by boto3's own transfer."""
@@ -138,6 +138,8 @@ class File:
             client.client("s3").upload_fileobj(source, name, key)
 
     def _write(self, data: bytes) -> None:
+        from tidemill.sdk import courier
+
         if courier.carry(self.url, data):
             return
         name, key = bucket.split(self.url)
