@@ -75,7 +75,9 @@ def _csv(file: IO[str], values: Callable[[], Iterable[Any]], separator: str) -> 
     heading: dict[str, None] = {}
     for value in values():
         heading.update(dict.fromkeys(_record(value)))
-    writer = csv.DictWriter(file, list(heading) or [VALUE], delimiter=separator, restval="")
+    if not heading:
+        return 0
+    writer = csv.DictWriter(file, list(heading), delimiter=separator, restval="")
     writer.writeheader()
     count = 0
     for value in values():

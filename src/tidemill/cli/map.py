@@ -66,6 +66,12 @@ def map(  # noqa: A001 - the command's name
     row.check_suffix(file)
     joined.check_suffix(output)
     job = job_of(function, options_of(said))
+    try:
+        job.parameters.bind((None,), {})
+    except TypeError as error:
+        raise click.ClickException(
+            f"{function} can't take a row, which is its one argument: {error}."
+        ) from error
     if chunk is None and file == row.STREAM:
         raise click.UsageError("Standard input has an unknown number of rows; give --chunk.")
     if file != row.STREAM and not Path(file).is_file():

@@ -41,6 +41,11 @@ def test_csv_has_every_field_that_any_result_has(tmp_path: Path) -> None:
     assert (rows[1]["age"], rows[2]["born"], rows[3]["result"]) == ("", "2001-02-03", "7")
 
 
+def test_no_results_are_an_empty_file(tmp_path: Path) -> None:
+    assert joined.write(tmp_path / "out.csv", list) == 0
+    assert (tmp_path / "out.csv").read_bytes() == b""
+
+
 def test_json_lines_go_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     joined.write(None, lambda: VALUES)
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
