@@ -281,24 +281,6 @@ def test_tenants_share_a_queue_that_every_server_begins_with(batch: BatchClient)
         batch.run("default", "true", shareIdentifier="acme")
 
 
-def test_a_queue_cancels_a_head_that_waits_too_long_for_the_reason_given(
-    batch: BatchClient,
-) -> None:
-    """Lifted limits allow seconds; AWS's own are tested where limits hold."""
-    reason = "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE"
-    action = {"reason": reason, "state": "RUNNABLE", "maxTimeSeconds": 1, "action": "CANCEL"}
-    queue = batch.queue(vcpus=1, jobStateTimeLimitActions=[action])
-    blocker = batch.run(queue, batch.held("go"))
-    batch.until(blocker, "RUNNING")
-    too_large = batch.submit(queue, batch.define("true", vcpus="2"))
-    behind = batch.run(queue, "true")
-    job = batch.failed(too_large)
-    assert job["isCancelled"] and job["statusReason"].startswith(reason)
-    assert batch.describe(behind)["status"] == "RUNNABLE", "it waits for another reason"
-    batch.release("go")
-    batch.succeeded(blocker, behind)
-
-
 def test_a_reservation_is_kept_for_shares_that_are_not_there(batch: BatchClient) -> None:
     policy = batch.client.create_scheduling_policy(
         name=batch.name(), fairsharePolicy={"computeReservation": 50}

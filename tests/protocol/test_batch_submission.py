@@ -10,7 +10,7 @@ from batch_client import BatchClient
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from tidemill.sdk.local import LocalServer, local
+from tidemill.sdk.local import LocalServer
 
 
 @pytest.fixture
@@ -136,23 +136,6 @@ def test_secrets_are_registered_and_refused_at_submission(batch: BatchClient) ->
     assert shown["containerProperties"]["secrets"] == [secret]
     params = {"jobName": "j", "jobQueue": "default", "jobDefinition": name}
     assert "secrets (TOKEN) can't be looked up" in refused(batch.client.submit_job, **params)
-
-
-def test_aws_limits_hold_unless_they_are_lifted(tmp_path: Path) -> None:
-    with local() as server:
-        batch = BatchClient(server.client("batch"), tmp_path)
-        name = batch.define("true")
-        for members, words in (
-            ({"arrayProperties": {"size": 10_001}}, "from 2 to 10000"),
-            ({"timeout": {"attemptDurationSeconds": 59}}, "at least 60"),
-        ):
-            params = {"jobName": "j", "jobQueue": "default", "jobDefinition": name, **members}
-            assert words in refused(batch.client.submit_job, **params)
-        action = {"reason": "CAPACITY", "state": "RUNNABLE", "action": "CANCEL"}
-        for seconds in (599, 86_401):
-            actions = [{**action, "maxTimeSeconds": seconds}]
-            params = {"jobQueue": "default", "jobStateTimeLimitActions": actions}
-            assert "from 600 to 86400" in refused(batch.client.update_job_queue, **params)
 
 
 def test_an_ecs_container_runs_as_any_other(batch: BatchClient) -> None:

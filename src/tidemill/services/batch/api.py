@@ -20,7 +20,7 @@ from tidemill.platform.service import Caller
 from tidemill.services.batch import query, store, tag
 from tidemill.services.batch.command import CancelJob, Change, TerminateJob
 from tidemill.services.batch.demanding import list_demanding
-from tidemill.services.batch.description import Descriptions
+from tidemill.services.batch.description import describe
 from tidemill.services.batch.error import Refused
 from tidemill.services.batch.inventory import Inventory
 from tidemill.services.batch.job_id import JobId
@@ -136,9 +136,7 @@ class BatchService:
         ids = [each for each in found if each is not None]
         if caller.wait_s and ids:
             await self._runtime.one_ended(map(str, ids), caller.wait_s)
-        descriptions = Descriptions(self._runtime.database, self._core, self._names, ids)
-        await self._runtime.settled()
-        return {"jobs": await descriptions.read(self._runtime.now())}
+        return {"jobs": await describe(self._runtime, ids)}
 
     async def list_jobs(self, params: Params, _caller: Caller) -> Answer:
         """ListJobs: of a queue, of an array, or of a multi-node job."""

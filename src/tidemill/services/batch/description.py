@@ -15,11 +15,30 @@ from tidemill.services.batch.core import BatchCore
 from tidemill.services.batch.detail import Detail, Part
 from tidemill.services.batch.job_id import JobId
 from tidemill.services.batch.name import Names
+from tidemill.services.batch.run import Runtime
 from tidemill.services.batch.state import State
 from tidemill.services.batch.store import JobRow
 
 SQL: Final = statements("tidemill.services.batch", "listing.sql")
 Body = dict[str, Any]
+_WAITING: Final = {State.PENDING.name, State.RUNNABLE.name}
+_READS_MAX: Final = 3
+
+
+async def describe(runtime: Runtime, ids: Sequence[JobId]) -> list[Detail]:
+    """The details of all that there are of `ids`, in their order, as DescribeJobs gives them.
+
+    Read again where a job moved on meanwhile: its row would say that it waits, and nothing for
+    what.
+    """
+    found: list[Detail] = []
+    for _ in range(_READS_MAX):
+        descriptions = Descriptions(runtime.database, runtime.core, runtime.registry.names, ids)
+        await runtime.settled()
+        found = await descriptions.read(runtime.now())
+        if not any(d["status"] in _WAITING and "statusReason" not in d for d in found):
+            break
+    return found
 
 
 class Descriptions:
