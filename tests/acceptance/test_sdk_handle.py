@@ -245,3 +245,17 @@ def test_this_machines_server_is_found_where_nothing_names_another(
     )
     said = answer(AWS_ENDPOINT_URL=server.endpoint).stderr.splitlines()[-1]
     assert said.endswith("names a server or an account but no region; set AWS_REGION.")
+
+
+def test_one_item_may_be_done_again_alone(work: ModuleType, tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed"
+    first = work.tenth.options(environment={"FIXED": str(fixed)}).map(range(7))
+    after = work.square.submit(5, depends_on=first)
+    assert after.wait(timeout=LONG_S) == "FAILED"
+    fixed.touch()
+    first[2].retry()
+    assert first[2].result(timeout=LONG_S) == 20
+    assert [each.index for each in first.failures()] == [6]
+    assert after.status == "FAILED"  # it would have failed again
+    first.retry()
+    assert after.result(timeout=LONG_S) == 25

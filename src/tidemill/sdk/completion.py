@@ -23,17 +23,26 @@ def as_completed(runs: Iterable[H], timeout: float | None = None) -> Iterator[H]
     `TimeoutError` when not all have ended after `timeout` seconds.
     """
     waiting = list(dict.fromkeys(runs))
-    if not waiting:
-        return
     deadline = _Deadline(timeout)
-    pace = watch.Pace(waiting[0]._connection)
+    pace: watch.Pace | None = None
     while waiting:
-        ended = [run for run in waiting if run._look().has_ended]
+        ended = _ended(waiting)
         yield from ended
         waiting = [run for run in waiting if run not in ended]
         if waiting:
             deadline.check(len(waiting))
+            pace = pace or watch.Pace(waiting[0]._connection)
             time.sleep(deadline.limit(pace.pause_s()))
+
+
+def _ended(runs: list[H]) -> list[H]:
+    """Those that have ended, asked for a hundred jobs at a time."""
+    ids = {id(run): run._current_ids() for run in runs}
+    asked = [*dict.fromkeys(job_id for each in ids.values() for job_id in each)]
+    known = next((run._connection for run in runs if ids[id(run)]), None)
+    sights = watch.look_at(known, asked) if known is not None else []
+    over = {job_id for job_id, sight in zip(asked, sights, strict=True) if sight.has_ended}
+    return [run for run in runs if over.issuperset(ids[id(run)]) and run._look().has_ended]
 
 
 def of_map(mapped: MapRun[R], timeout: float | None) -> Iterator[Run[R]]:

@@ -28,6 +28,7 @@ from tidemill.sdk.progress import Progress
 from tidemill.sdk.reference import reference_of
 from tidemill.sdk.run import MapRun, Run
 from tidemill.sdk.shape import Shape
+from tidemill.sdk.watch import Sight
 
 if TYPE_CHECKING:
     import inspect
@@ -132,6 +133,12 @@ class Eagerly:
 
     async def _awaited(self) -> Any:
         return self.result()
+
+    def _current_ids(self) -> list[str]:
+        return []  # no server knows of it
+
+    def _look(self) -> Sight:
+        return Sight(status=self.status, why="", size=1, ended=1, failed=0, detail={})
 
     def cancel(self, reason: str = "") -> None:
         """Nothing: it has ended before anybody could end it."""

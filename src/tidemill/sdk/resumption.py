@@ -44,7 +44,7 @@ def resume(handle: Handle[Any]) -> None:
     pipeline = _Pipeline()
     for root in pipeline.roots(whole):
         pipeline.check(root)
-        pipeline.again(root, only)
+        pipeline.again(root, only if root is whole else None)
 
 
 def _whole(run: AnyRun) -> AnyRun:
@@ -112,11 +112,14 @@ class _Pipeline:
             return  # it comes with the last of those that it waits for
         self._done.add(url)
         failed = IndexSet.of(failure.failed_children(run._ledger))
-        if only is not None and isinstance(only, Run) and only._index in failed:
-            failed = IndexSet.of([only._index])
-        _submit(run, failed, above)
-        for each in self._below(run):
-            self.again(each)
+        wanted = failed
+        if isinstance(only, Run):
+            wanted = IndexSet.of([only._index] if only._index in failed else [])
+        if len(wanted):
+            _submit(run, wanted, above)
+        if len(wanted) == len(failed):  # else what waits for all of it would fail again
+            for each in self._below(run):
+                self.again(each)
 
 
 def _submit(run: AnyRun, failed: IndexSet, above: list[AnyRun]) -> None:

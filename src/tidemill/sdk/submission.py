@@ -194,14 +194,28 @@ class Submitter:
             IndexSet.span(first, min(most, plan.size - first))
             for first in range(0, plan.size, most)
         ]
-        made = [self._part(plan, span, f"#{span[0]}", at) for at, span in enumerate(spans)]
-        ledger = self._ledger(plan, made)
+        ledger = self._ledger(plan, self._shards(plan, spans))
         ledger.note_first()
         return ledger
 
+    def _shards(self, plan: Plan, spans: Sequence[IndexSet]) -> list[Part]:
+        """An array for each span; what was submitted is ended where a later one is refused."""
+        made = list[Part]()
+        try:
+            for at, span in enumerate(spans):
+                made.append(self._part(plan, span, f"#{span[0]}", at))
+        except Exception:
+            batch = self.connection.client("batch")
+            for part in made:
+                batch.terminate_job(jobId=part.job_id, reason="Not all of its map was taken.")
+            raise
+        return made
+
     def _ledger(self, plan: Plan, parts: list[Part]) -> Ledger:
-        for each in plan.upstream:
-            each.ledger.note_dependent(parts[0].job_id)
+        given = (getattr(each, "_ledger", None) for each in self._order.depends_on)
+        ledgers = [*(each.ledger for each in plan.upstream), *filter(None, given)]
+        for ledger in {ledger.run_url: ledger for ledger in ledgers}.values():
+            ledger.note_dependent(parts[0].job_id)
         return Ledger(self.connection, plan.run_url, [parts])
 
     def again(self, plan: Plan, indices: IndexSet, generation: int) -> list[Part]:
