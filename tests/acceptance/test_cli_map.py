@@ -41,6 +41,7 @@ def older(contact: Contact) -> Contact:
 
 
 def held(row):
+    tm.progress(1, 4, "waiting")
     while not (HERE / "gate").exists():
         time.sleep(0.02)
     return row["name"]
@@ -148,6 +149,7 @@ def test_ctrl_c_asks_whether_to_leave_it_running(shell: Shell) -> None:
         ended = screen.text.partition("[Y/n]: n")[2].split()[0]
     until(lambda: '"FAILED"' in shell("show", ended, "--json"), "the second is ended")
     shell.both("results", left, code=2)
+    until(lambda: "25% (1 of 4), waiting" in shell("ps"), "its progress is told")
     (shell.home / "gate").touch()
     shell("wait", left)
     assert shell("results", left) == '"ann"\n"bob"\n'
