@@ -41,12 +41,12 @@ class Application:
             return
         except (WireError, Fault, OSError) as error:
             head = _request(scope, b"")
-            await _send(self._gateway.refuse(head, error), head.method, send)
+            await _send(self._gateway.refuse(head, error), head.method, receive, send)
             return
         request = _request(scope, body)
         try:
             response = await self._gateway.answer(request, body_sha256)
-            await _send(response, request.method, send)
+            await _send(response, request.method, receive, send)
         finally:
             if isinstance(body, SpooledBody):
                 body.discard()
@@ -62,7 +62,7 @@ def _request(scope: MutableMapping[str, Any], body: bytes | SpooledBody) -> Http
     )
 
 
-async def _send(response: HttpResponse, method: str, send: Send) -> None:
+async def _send(response: HttpResponse, method: str, receive: Receive, send: Send) -> None:
     headers = response.headers
     body = response.body
     length = body.length if isinstance(body, FileRange) else len(body)
@@ -72,7 +72,7 @@ async def _send(response: HttpResponse, method: str, send: Send) -> None:
     if method == "HEAD" or response.status in _HEADERS_ONLY:
         await send({"type": "http.response.body", "body": b""})
     elif isinstance(body, FileRange):
-        await _send_file(body, send)
+        await _send_file(body, receive, send)
     else:
         await send({"type": "http.response.body", "body": body})
 
@@ -81,16 +81,21 @@ def _has_length(headers: list[tuple[bytes, bytes]]) -> bool:
     return any(name == b"content-length" for name, _ in headers)
 
 
-async def _send_file(body: FileRange, send: Send) -> None:
+async def _send_file(body: FileRange, receive: Receive, send: Send) -> None:
+    """Send a part of a file, for as long as somebody is there to take it."""
     loop = asyncio.get_running_loop()
-    with body.path.open("rb") as file:
-        file.seek(body.offset)
-        left = body.length
-        while left:
-            chunk = await loop.run_in_executor(None, file.read, min(left, SEND_CHUNK_BYTES))
-            if not chunk:
-                raise OSError(f"{body.path} is {left} bytes shorter than its index says")
-            left -= len(chunk)
-            await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
-        if not body.length:
-            await send({"type": "http.response.body", "body": b""})
+    end = asyncio.ensure_future(receive())  # the request is whole: what comes next is its end
+    try:
+        with body.path.open("rb") as file:
+            file.seek(body.offset)
+            left = body.length
+            while left and not end.done():
+                chunk = await loop.run_in_executor(None, file.read, min(left, SEND_CHUNK_BYTES))
+                if not chunk:
+                    raise OSError(f"{body.path} is {left} bytes shorter than its index says")
+                left -= len(chunk)
+                await send({"type": "http.response.body", "body": chunk, "more_body": left > 0})
+            if not body.length:
+                await send({"type": "http.response.body", "body": b""})
+    finally:
+        end.cancel()
