@@ -297,7 +297,7 @@ class Job(Generic[P, R]):
         shape = self.item_shape
         rest, encoded, count = iter(items), list[Encoded](), 0
         while chunk := list(itertools.islice(rest, size)):
-            if any(isinstance(item, payload.Upstream) for item in chunk):
+            if any(map(payload.is_upstream, chunk)):
                 raise SubmitError(
                     f"{self.parameters.function_name}.map takes values, or one whole map, not a "
                     f"list of runs; use submit() for each."
