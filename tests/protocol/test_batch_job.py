@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,30 @@ def test_output_is_in_the_log_group_of_batch(server: LocalServer, batch: BatchCl
         return [event["message"] for event in found["events"]]
 
     wait_for(lambda: sorted(messages()) == ["err", "out"])
+
+
+def test_output_goes_to_the_group_and_stream_that_a_definition_names(
+    server: LocalServer, batch: BatchClient
+) -> None:
+    group = batch.name("/team/reports")
+    options = {"awslogs-group": group, "awslogs-stream-prefix": "nightly/run"}
+    container = {"logConfiguration": {"logDriver": "awslogs", "options": options}}
+    job_id = batch.submit("default", batch.define("echo", "hello", container=container))
+    (job,) = batch.succeeded(job_id)
+    assert job["container"]["logConfiguration"]["options"] == options
+    stream = job["container"]["logStreamName"]
+    assert re.fullmatch(r"nightly/run/default/[0-9a-f]{32}", stream)
+    logs = server.client("logs")
+
+    def messages() -> list[str]:
+        found = logs.get_log_events(logGroupName=group, logStreamName=stream, startFromHead=True)
+        return [event["message"] for event in found["events"]]
+
+    wait_for(lambda: messages() == ["hello"])
+    (shown,) = logs.describe_log_streams(logGroupName=group)["logStreams"]
+    assert shown["logStreamName"] == stream
+    with pytest.raises(logs.exceptions.ResourceNotFoundException):
+        logs.get_log_events(logGroupName="/aws/batch/job", logStreamName=stream)
 
 
 def test_attempts_are_counted_and_shown(batch: BatchClient) -> None:

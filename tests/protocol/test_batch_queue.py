@@ -1,4 +1,4 @@
-"""Queues and compute environments, priority, fair share and consumable resources."""
+"""Queues and compute environments, priority and consumable resources."""
 
 from __future__ import annotations
 
@@ -123,6 +123,51 @@ def test_the_next_environment_is_used_when_the_first_is_full(batch: BatchClient)
     batch.succeeded(small, other)
 
 
+def test_the_next_environment_is_used_when_the_first_is_too_small(batch: BatchClient) -> None:
+    """Though the first is empty; and a job that it can take goes there."""
+    small, large = batch.environment(vcpus=1), batch.environment(vcpus=4)
+    queue = batch.name("queue")
+    order = enumerate((small, large), 1)
+    batch.client.create_job_queue(
+        jobQueueName=queue,
+        priority=1,
+        computeEnvironmentOrder=[
+            {"order": number, "computeEnvironment": name} for number, name in order
+        ],
+    )
+    command = ("sh", "-c", f'echo "$AWS_BATCH_CE_NAME" {batch.write("where")}')
+    for vcpus, place in (("2", large), ("1", small), ("4", large)):
+        batch.succeeded(batch.submit(queue, batch.define(*command, vcpus=vcpus)))
+        assert batch.lines("where")[-1] == place
+    job = batch.describe(batch.submit(queue, batch.define(*command, vcpus="5")))
+    assert job["statusReason"].startswith("MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - ")
+    batch.client.cancel_job(jobId=job["jobId"], reason="too large")
+
+
+def test_min_vcpus_are_reported_as_wanted_and_zero_as_none(batch: BatchClient) -> None:
+    """Nothing is kept warm on this machine, whatever the minimum; what is told follows AWS."""
+
+    def told(name: str) -> tuple[int, int]:
+        answer = batch.client.describe_compute_environments(computeEnvironments=[name])
+        resources = answer["computeEnvironments"][0]["computeResources"]
+        return resources["minvCpus"], resources["desiredvCpus"]
+
+    environment = batch.environment(vcpus=4)
+    assert told(environment) == (0, 0)
+    job_id = batch.run(batch.queue(environment=environment), batch.held("go"))
+    batch.until(job_id, "RUNNING")
+    assert told(environment) == (0, 1)
+    update = batch.client.update_compute_environment
+    update(computeEnvironment=environment, computeResources={"minvCpus": 2})
+    assert told(environment) == (2, 2)
+    batch.release("go")
+    batch.succeeded(job_id)
+    update(computeEnvironment=environment, computeResources={"minvCpus": 0})
+    wait_for(lambda: told(environment) == (0, 0))
+    with pytest.raises(ClientError, match="minvCpus should be from 0 to maxvCpus, 4; got 5"):
+        update(computeEnvironment=environment, computeResources={"minvCpus": 5})
+
+
 def test_the_queue_of_higher_priority_goes_first(batch: BatchClient) -> None:
     environment = batch.environment(vcpus=1)
     low = batch.queue(environment=environment, priority=1)
@@ -152,53 +197,6 @@ def test_jobs_of_a_queue_go_in_order_and_none_overtakes_a_large_one(batch: Batch
     batch.release("go")
     batch.succeeded(large, small)
     assert batch.lines("order") == ["large", "small"]
-
-
-def fair_queue(batch: BatchClient, **rule: Any) -> str:
-    arn = batch.client.create_scheduling_policy(name=batch.name(), fairsharePolicy=rule)["arn"]
-    return batch.queue(vcpus=1, schedulingPolicyArn=arn)
-
-
-def test_shares_take_turns_by_weight(batch: BatchClient) -> None:
-    queue = fair_queue(
-        batch,
-        shareDecaySeconds=1,
-        shareDistribution=[
-            {"shareIdentifier": "heavy", "weightFactor": 0.1},
-            {"shareIdentifier": "l*", "weightFactor": 1},
-        ],
-    )
-    blocker = batch.run(queue, batch.held("go"), shareIdentifier="other")
-    batch.until(blocker, "RUNNING")
-    job_ids = [
-        batch.run(queue, f"sleep 0.1; echo {share} {batch.write('order')}", shareIdentifier=share)
-        for share in ("light", "light", "light", "heavy", "heavy", "heavy")
-    ]
-    batch.release("go")
-    batch.succeeded(*job_ids)
-    order = batch.lines("order")
-    assert order.index("heavy") <= 1, "a share that had nothing yet comes soon"
-    assert order[-1] == "light", "the lower weight factor gets more"
-
-
-def test_scheduling_priority_counts_within_a_share(batch: BatchClient) -> None:
-    queue = fair_queue(batch)
-    blocker = batch.run(queue, batch.held("go"), shareIdentifier="a")
-    batch.until(blocker, "RUNNING")
-    job_ids = [
-        batch.run(
-            queue,
-            f"echo {priority} {batch.write('order')}",
-            shareIdentifier="a",
-            schedulingPriorityOverride=priority,
-        )
-        for priority in (1, 3, 2)
-    ]
-    batch.release("go")
-    batch.succeeded(*job_ids)
-    assert batch.lines("order") == ["3", "2", "1"]
-    with pytest.raises(ClientError, match="shareIdentifier must be specified"):
-        batch.run(queue, "true")
 
 
 def demand(name: str, quantity: int) -> dict[str, Any]:
@@ -265,55 +263,3 @@ def test_a_server_shows_what_it_was_asked_to_make(batch: BatchClient) -> None:
         PaginationConfig={"PageSize": 1}
     )
     assert policy in [each["arn"] for page in pages for each in page["schedulingPolicies"]]
-
-
-def test_tenants_share_a_queue_that_every_server_begins_with(batch: BatchClient) -> None:
-    (queue,) = batch.client.describe_job_queues(jobQueues=["fair"])["jobQueues"]
-    (policy,) = batch.client.describe_scheduling_policies(arns=[queue["schedulingPolicyArn"]])[
-        "schedulingPolicies"
-    ]
-    assert policy["name"] == "fair"
-    assert policy["fairsharePolicy"]["shareDecaySeconds"] == 600
-    job_id = batch.run("fair", "true", shareIdentifier="acme")
-    (job,) = batch.succeeded(job_id)
-    assert job["shareIdentifier"] == "acme"
-    with pytest.raises(ClientError, match="Submit to one that has, such as `fair`"):
-        batch.run("default", "true", shareIdentifier="acme")
-
-
-def test_a_reservation_is_kept_for_shares_that_are_not_there(batch: BatchClient) -> None:
-    policy = batch.client.create_scheduling_policy(
-        name=batch.name(), fairsharePolicy={"computeReservation": 50}
-    )["arn"]
-    queue = batch.queue(vcpus=4, schedulingPolicyArn=policy)
-    job_ids = [batch.run(queue, batch.held("go"), shareIdentifier="a") for _ in range(3)]
-    for job_id in job_ids[:2]:
-        batch.until(job_id, "RUNNING")
-    waiting = batch.describe(job_ids[2])
-    assert waiting["status"] == "RUNNABLE"
-    assert "keeps 2 for shares that are not active" in waiting["statusReason"]
-    other = batch.run(queue, batch.held("go"), shareIdentifier="b")
-    batch.until(other, "RUNNING")
-    batch.release("go")
-    batch.succeeded(*job_ids, other)
-
-
-def test_short_jobs_keep_to_their_weights(batch: BatchClient) -> None:
-    """On one vCPU, from the first on, though the engine holds the next ones ahead."""
-    rule = [
-        {"shareIdentifier": "heavy", "weightFactor": 0.1},
-        {"shareIdentifier": "light", "weightFactor": 1},
-    ]
-    queue = fair_queue(batch, shareDistribution=rule)
-    blocker = batch.run(queue, batch.held("go"), shareIdentifier="other")
-    batch.until(blocker, "RUNNING")
-    name = batch.define("sh", "-c", f'echo "$AWS_BATCH_JOB_ID" {batch.write("order")}')
-    light, heavy = (
-        batch.submit(queue, name, shareIdentifier=share, arrayProperties={"size": 110})
-        for share in ("light", "heavy")
-    )
-    batch.release("go")
-    wait_for(lambda: len(batch.lines("order")) >= 110)
-    first = [line.partition(":")[0] for line in batch.lines("order")[:110]]
-    assert 3 <= first.count(light) <= 25, "about ten to one"
-    batch.succeeded(light, heavy)
