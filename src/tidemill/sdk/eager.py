@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 _HANDLE: Final = "eager"
+_OF_SERVERS: Final = ("_connection", "_ledger", "_url")
+"""What a handle knows of where it was submitted."""
 
 _printed: ContextVar[list[str] | None] = ContextVar("_printed", default=None)
 _active: list[Eager] = []
@@ -153,7 +155,15 @@ class Eagerly:
 
     def upstream_ids(self) -> list[str]:
         """Only a real submission asks: `SubmitError`, as no server knows of it."""
-        raise SubmitError(
+        raise self._refusal()
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _OF_SERVERS:
+            raise self._refusal()
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _refusal(self) -> SubmitError:
+        return SubmitError(
             f"{self!r} was run in this process by tm.eager(), and no server knows of it; give "
             f"its result() instead."
         )

@@ -11,10 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import boto3
 import pytest
 
 import tidemill as tm
-from tidemill.sdk.eager import EagerMapRun, EagerRun
+from tidemill.sdk import client
+from tidemill.sdk.client import Connection
+from tidemill.sdk.eager import EagerMapRun, EagerRun, _active
 
 
 @dataclass
@@ -164,8 +167,19 @@ def test_handles_outlive_the_block_and_other_threads_are_in_it() -> None:
 
 
 def test_a_server_is_not_given_what_it_does_not_know() -> None:
-    with pytest.raises(tm.SubmitError, match="no server knows of it; give its result"):
-        double.submit(1).upstream_ids()
+    run, mapped = double.submit(1), double.map([1])
+    assert not hasattr(run, "another")
+    before = _active[:]
+    _active.clear()  # as after the block, where a server takes what is submitted
+    session = boto3.session.Session("key", "secret", region_name="us-east-1")
+    there = client.use(Connection(session, "http://127.0.0.1:9"))
+    try:
+        for submit in (lambda: double.submit(run), lambda: double.map(mapped)):
+            with pytest.raises(tm.SubmitError, match="no server knows of it; give its result"):
+                submit()
+    finally:
+        client.use(there)
+        _active.extend(before)
 
 
 @pytest.mark.parametrize(("made", "real"), [(EagerRun, tm.Run), (EagerMapRun, tm.MapRun)])
