@@ -74,9 +74,9 @@ class Server:
         stood already.
         """
         config = self.config
-        _make_folder(config.data)
         _refuse_second(config)
         place = self._occupy()
+        _make_folder(config.data)
         for name in (backup.LOGS, backup.OBJECTS, "engines", "spool"):
             # What jobs print and make is its owner's alone, even where others may see the folder.
             (config.data / name).mkdir(exist_ok=True, mode=0o700)
@@ -277,7 +277,10 @@ def _refuse_second(config: ServerConfig) -> None:
 
     Two on one PostgreSQL database may share a folder: the database says which of them leads.
     """
-    other = instance.read(config.data)
+    try:
+        other = instance.read(config.data)
+    except OSError:  # of a folder that can't be used: `_make_folder` says so in a moment
+        return
     if other is None or (other.database and other.database == config.database_name):
         return
     raise StartError(
