@@ -139,6 +139,14 @@ def test_a_job_knows_which_it_is(server: LocalServer, inside: ModuleType) -> Non
     assert not tm.context().is_job
 
 
+def test_tenants_share_a_warm_interpreter(inside: ModuleType) -> None:
+    runs = [
+        inside.parent.options(tenant=tenant, timeout=timeout).submit()
+        for tenant, timeout in (("acme", 100), ("zoo", 100), ("zoo", 200))
+    ]
+    assert len({run.result(timeout=LONG_S) for run in runs}) == 1
+
+
 def test_files_go_from_job_to_job_and_home(server: LocalServer, inside: ModuleType) -> None:
     fetched = inside.fetch.map(["a", "b"])
     reports = inside.bind.map(fetched)

@@ -78,6 +78,11 @@ def length(text: str) -> int:
 
 
 @tm.job
+def parent() -> int:
+    return os.getppid()
+
+
+@tm.job
 def told() -> tm.Context:
     return tm.context()
 
