@@ -14,9 +14,11 @@ from tidemill.cli.explain import ENDED, ended, explain, is_hopeless, size
 from tidemill.cli.handle import parts_of
 from tidemill.cli.job import describe, exit_code
 from tidemill.cli.output import JSON_OPTION, coloured, print_json
+from tidemill.cli.progress import note
 
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 2.0
+NOTE_S = 1.0
 TIMED_OUT = 124
 """The exit code of timeout(1)."""
 
@@ -81,6 +83,7 @@ class Report:
         self._is_terminal = sys.stderr.isatty()
         self._warned: set[str] = set()
         self._is_painted = False
+        self._note, self._noted_s = "", 0.0
 
     def show(self, jobs: list[dict[str, Any]], waiting: list[dict[str, Any]]) -> None:
         """Show how it stands; `waiting` are those of `jobs` that have not ended."""
@@ -90,10 +93,18 @@ class Report:
                 self.clear()
                 click.echo(f"{job['jobId']} can't run: {job['statusReason']}", err=True)
         if self._is_terminal:
-            line = _line(jobs, waiting[0])[: shutil.get_terminal_size().columns - 1]
+            line = _line(jobs, waiting[0], self._said(waiting[0]))[
+                : shutil.get_terminal_size().columns - 1
+            ]
             sys.stderr.write("\r\x1b[2K" + line)
             sys.stderr.flush()
             self._is_painted = True
+
+    def _said(self, job: dict[str, Any]) -> str:
+        """What the job says of its progress; it is asked once a second."""
+        if job["status"] in ("RUNNING", "PENDING") and time.monotonic() >= self._noted_s + NOTE_S:
+            self._note, self._noted_s = note(job), time.monotonic()
+        return self._note
 
     def clear(self) -> None:
         """Take the line away."""
@@ -103,7 +114,8 @@ class Report:
             self._is_painted = False
 
 
-def _line(jobs: list[dict[str, Any]], first: dict[str, Any]) -> str:
+def _line(jobs: list[dict[str, Any]], first: dict[str, Any], said: str) -> str:
     total = sum(size(job) or 1 for job in jobs)
     done = sum((size(job) or 1) if job["status"] in ENDED else ended(job) for job in jobs)
-    return f"{done} of {total} ended; {first['jobName']} is {first['status']}: {explain(first)}"
+    told = said or explain(first)
+    return f"{done} of {total} ended; {first['jobName']} is {first['status']}: {told}"
