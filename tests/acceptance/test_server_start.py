@@ -220,7 +220,7 @@ def test_a_disk_that_is_full_to_the_last_byte_ends_the_server(
 ) -> None:
     """What can't be made durable is not said: the server ends, and comes back as it was."""
     data = small_disk / "data"
-    arguments = ("--data", str(data), "--floor-mib", "0")
+    arguments = ("--data", str(data), "--floor-mib", "0", "--limits", "lifted")
     with serve(*arguments, environment=environment) as served:
         served.wait_ready()
         here = {**environment, "TIDEMILL_DATA": str(data)}
