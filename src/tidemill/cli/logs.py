@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TextIO
 
 import click
@@ -135,9 +135,16 @@ def _stream_of(job: dict[str, Any], attempt: int) -> str:
 class Printer:
     """Prints streams, each from where it stopped before."""
 
-    def __init__(self, job_id: str, as_json: bool, to: TextIO | None = None) -> None:
-        """`to` is where they are printed: standard output by default."""
+    def __init__(
+        self,
+        job_id: str,
+        as_json: bool,
+        to: TextIO | None = None,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`to` is where they are printed, standard output by default; `before` is called first."""
         self._to = to or sys.stdout
+        self._before = before
         self.has_printed = False
         self._as_json = as_json
         self._with_index = not {":", "#"} & set(job_id)
@@ -171,6 +178,8 @@ class Printer:
             self._places[stream] = page["nextForwardToken"]
 
     def _print(self, events: list[dict[str, Any]], stream: str, prefix: str) -> None:
+        if events:
+            self._before()
         for event in events:
             if self._as_json:
                 line = json.dumps({**event, "logStreamName": stream}, ensure_ascii=False)

@@ -118,16 +118,12 @@ def _value(job: Job[..., Any], hints: dict[str, Any], place: int | str, text: st
 
 def _follow(job_id: str) -> dict[str, Any]:
     """Show what it prints, and how it stands meanwhile, until it has ended."""
-    printer, report, pause_s = (
-        Printer(job_id, as_json=False, to=sys.stderr),
-        Report(),
-        FIRST_PAUSE_S,
-    )
+    report, pause_s = Report(), FIRST_PAUSE_S
+    printer = Printer(job_id, as_json=False, to=sys.stderr, before=report.clear)
     try:
         while True:
             [job] = describe([job_id])
             if job["status"] in ("RUNNING", *ENDED):
-                report.clear()
                 printer.print_job(job)
             if job["status"] in ENDED:
                 return job
