@@ -8,7 +8,9 @@ import itertools
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -259,3 +261,25 @@ def test_one_item_may_be_done_again_alone(work: ModuleType, tmp_path: Path) -> N
     assert after.status == "FAILED"  # it would have failed again
     first.retry()
     assert after.result(timeout=LONG_S) == 25
+
+
+def test_two_who_retry_at_once_do_it_once(work: ModuleType, tmp_path: Path) -> None:
+    fixed = tmp_path / "fixed"
+    first = work.tenth.options(environment={"FIXED": str(fixed)}).submit(2)
+    assert first.wait(timeout=LONG_S) == "FAILED"
+    fixed.touch()
+    barrier = threading.Barrier(3)
+
+    def retry(_: int) -> bool:
+        run = tm.run(first.id)
+        barrier.wait()
+        try:
+            run.retry()
+        except tm.TidemillError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(3) as pool:
+        assert any(pool.map(retry, range(3)))
+    assert first.result(timeout=LONG_S) == 20
+    assert [each.exit_code for each in first.attempts] == [1, 0]

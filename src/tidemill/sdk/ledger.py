@@ -22,6 +22,7 @@ from tidemill.sdk.watch import Sight
 
 FOLDER: Final = "jobs/"
 DEPENDENTS: Final = "dependents/"
+CLAIM_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,24 @@ class Ledger:
     ) -> None:
         self.connection = connection
         self.run_url = run_url
-        self._generations = [list(parts) for parts in generations]
-        self._number = len(self._generations) - 1
-        """Of the newest generation that is known of, if it came to be submitted or not."""
+        self._by_number = {number: list(parts) for number, parts in enumerate(generations)}
+        """The jobs of each generation whose jobs are known."""
         self._ended: dict[str, Sight] = {}
         """Jobs that have ended, as they were last seen: nothing more changes."""
 
     @property
+    def _generations(self) -> list[list[Part]]:
+        return [self._by_number[number] for number in sorted(self._by_number)]
+
+    @property
     def first(self) -> list[Part]:
         """The jobs that it was submitted as."""
-        return self._generations[0]
+        return self._by_number[0]
 
     @property
     def is_retried(self) -> bool:
         """Whether any of it was done again."""
-        return len(self._generations) > 1
+        return len(self._by_number) > 1
 
     @property
     def size(self) -> int:
@@ -138,32 +142,46 @@ class Ledger:
 
     def refresh(self) -> bool:
         """Read of retries that other processes have made since; whether there are any."""
-        folder = self.run_url + FOLDER
-        numbers = sorted(int(name) for name in bucket.names(self.connection, folder))
-        new = [number for number in numbers if number > self._number]
-        parts = [_read(self.connection, f"{folder}{number}") for number in new]
-        self._generations += [each for each in parts if each]
-        self._number = max([self._number, *new])
-        return any(parts)
+        found = {
+            number: parts
+            for number in self._numbers()
+            if number not in self._by_number
+            and (parts := _read(self.connection, self._url(number)))
+        }
+        self._by_number |= found
+        return bool(found)
+
+    def _numbers(self) -> list[int]:
+        """Of all generations that were ever claimed, by whomever."""
+        return [int(name) for name in bucket.names(self.connection, self.run_url + FOLDER)]
 
     def claim(self) -> int:
-        """Take the next generation's number for this process; `TidemillError` if another has."""
-        number = self._number + 1
-        if number == 1 and len(self.first) == 1:
-            self.note_first()
-        if bucket.put_new(self.connection, self._url(number), _content(())) is None:
+        """Take the next generation's number for this process.
+
+        `TidemillError` while another is between taking one and noting its jobs; one that died
+        there is waited for no longer than `CLAIM_S`.
+        """
+        self.note_first()
+        numbers = self._numbers()
+        number = max(numbers) + 1
+        is_taken = any(self._is_others(each) for each in numbers if each not in self._by_number)
+        if is_taken or bucket.put_new(self.connection, self._url(number), _content(())) is None:
             raise TidemillError(
                 f"The run {self.first[0].job_id} is being retried elsewhere at this moment; look "
                 f"at it again before you retry it."
             )
-        self._number = number
         return number
+
+    def _is_others(self, number: int) -> bool:
+        """Whether a generation that is not known here counts: it has jobs, or soon will."""
+        found = bucket.find(self.connection, self._url(number))
+        return found is not None and (found.body != _content(()) or found.age_s < CLAIM_S)
 
     def add(self, number: int, parts: Iterable[Part]) -> None:
         """Note the jobs of the generation that was claimed."""
         made = list(parts)
         bucket.put(self.connection, self._url(number), _content(made))
-        self._generations.append(made)
+        self._by_number[number] = made
 
     def note_first(self) -> None:
         """Write down the first jobs, so that they are found from the id of any other."""

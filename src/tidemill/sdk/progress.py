@@ -49,7 +49,7 @@ def of_one(connection: Connection, run_url: str, index: int, sight: Sight) -> Pr
     said = None
     if sight.status not in ("SUBMITTED", "PENDING", "RUNNABLE"):
         said = report.read(connection, run_url, index).get(index)
-    ended = float(sight.has_ended)
+    ended = int(sight.has_ended)
     return Progress(
         status=sight.status,
         why=sight.why,
