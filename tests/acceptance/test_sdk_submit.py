@@ -307,3 +307,19 @@ def test_a_lost_reply_submits_no_second_job(server: LocalServer, work: ModuleTyp
     job_id = lossy.sender.submit_job(request | {"parameters": parameters | {"results": results}})
     assert proxy.answers == [b"200", b"200"]
     assert [each for each in named_like(server, "work-square") if each not in before] == [job_id]
+
+
+def test_what_waits_for_too_many_arrays_is_refused_with_what_to_do(
+    work: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.current(), "array_max", 1)
+    mapped = work.square.map(range(21), delay="1h")
+    with pytest.raises(
+        tm.SubmitError, match=r"at most 20 jobs; got 21.*a larger chunk= makes fewer"
+    ):
+        work.total.submit(mapped)
+    along = work.plus_one.map(mapped)  # one for one, each waits for its own alone
+    assert along.children == 21
+    along.cancel()
+    mapped.cancel()
+    assert mapped.wait(timeout=LONG_S) == "FAILED"

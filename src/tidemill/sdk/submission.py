@@ -350,7 +350,7 @@ class _TooLarge(Exception):
 def _hint(request: dict[str, Any]) -> str:
     if len(request.get("dependsOn", ())) > DEPENDENCIES_MAX:
         return (
-            f" It waits for {len(request['dependsOn'])} jobs: a map of more than "
-            f"{ARRAY_MAX:,} children is several; a larger chunk= makes fewer."
+            f" A map of more than {ARRAY_MAX:,} children counts as several jobs; a larger chunk= "
+            f"makes fewer."
         )
     return ""
