@@ -7,11 +7,13 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tidemill.platform.log import locate, quote, stream_token, unquote
 from tidemill.platform.log_reader import LogReader, Page
+from tidemill.platform.log_stream import LogEvent
 from tidemill.platform.log_writer import LogWriter
 
 GROUP = "/aws/batch/job"
@@ -138,6 +140,29 @@ def test_an_endless_line_is_cut_alike_from_both_sides(writer: LogWriter, reader:
     assert "".join(forward) == "start" + "x" * 1_000_000 + "end"
     assert max(len(line) for line in forward) <= 256 * 1024
     assert forward[-1] == "end"
+
+
+def test_whatever_the_bytes_are_both_directions_give_the_same_events(
+    writer: LogWriter, reader: LogReader
+) -> None:
+    random = Random(7)
+    pieces = [b"\n", b"\r\n", b"\r", b"\xff", b"\xc3", "é".encode(), b"x" * 90, b"y" * 70_000]
+    chunks = [b"".join(random.choices(pieces, [40, 5, 5, 1, 1, 9, 30, 1], k=9)) for _ in range(900)]
+    write(writer, name(1), *chunks)
+    forward: list[LogEvent] = []
+    backward: list[LogEvent] = []
+    for events, is_forward in ((forward, True), (backward, False)):
+        position: int | None = None
+        while page := reader.read(GROUP, name(1), position, forward=is_forward, events_max=97):
+            if not page.events:
+                break
+            at = len(events) if is_forward else 0
+            events[at:at] = page.events
+            position = page.end if is_forward else page.start
+    assert forward == backward
+    lines = b"".join(chunks).replace(b"\r\n", b"\n").decode("utf-8", "replace").split("\n")
+    assert "".join(event.message for event in forward) == "".join(lines)
+    assert len({event.at_ms for event in forward}) > 500
 
 
 def test_a_large_stream_leaves_its_shared_segment(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -106,11 +107,9 @@ class LogReader:
             high = stream.end if end_ms is None else stream.position_at(end_ms)
             if forward:
                 start = low if position is None else min(max(position, low), stream.end)
-                walk = stream.forward(start, high)
-            else:
-                start = high if position is None else max(min(position, high), stream.base)
-                walk = stream.backward(start, low)
-            return _page(walk, start, forward, events_max, bytes_max)
+                return _page_forward(stream.forward(start, high), start, events_max, bytes_max)
+            start = high if position is None else max(min(position, high), stream.base)
+            return _page_backward(stream.backward(start, low), start, events_max, bytes_max)
 
     def expire(self, group: str, before_ms: int, *, limit: int = 100) -> int:
         """Remove what was last written before `before_ms`, at most `limit` minutes' files.
@@ -158,10 +157,29 @@ class LogReader:
         return segment
 
 
-def _page(
-    walk: Iterator[LogEvent], position: int, forward: bool, events_max: int, bytes_max: int
+def _page_forward(
+    walk: Iterator[list[LogEvent]], position: int, events_max: int, bytes_max: int
 ) -> Page:
-    """Take events from `walk`, which goes either way from `position`, up to the bounds."""
+    """Take events from `walk`, which goes on from `position`, up to the bounds."""
+    events: list[LogEvent] = []
+    last = position + bytes_max
+    for batch in walk:
+        events += batch
+        if len(events) > events_max or batch[-1].end > last:
+            fitting = bisect_right(events, last, key=lambda event: event.end)
+            del events[min(max(fitting, 1), events_max) :]
+            break
+        if len(events) == events_max:
+            break
+    if not events:
+        return Page(events=events, start=position, end=position)
+    return Page(events=events, start=events[0].position, end=events[-1].end)
+
+
+def _page_backward(
+    walk: Iterator[LogEvent], position: int, events_max: int, bytes_max: int
+) -> Page:
+    """Take events from `walk`, which goes back from `position`, up to the bounds."""
     events: list[LogEvent] = []
     taken_bytes = 0
     for event in walk:
@@ -169,8 +187,7 @@ def _page(
         if len(events) == events_max or (events and taken_bytes > bytes_max):
             break
         events.append(event)
-    if not forward:
-        events.reverse()
+    events.reverse()
     if not events:
         return Page(events=events, start=position, end=position)
     return Page(events=events, start=events[0].position, end=events[-1].end)

@@ -8,10 +8,14 @@ no event exceeds twice that, and a line shorter than it is never cut.
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, repeat
+from operator import add
 from typing import Final
+
+import msgspec
 
 from tidemill.platform.log import Place
 from tidemill.platform.log_index import Own, Segment, Shared, Times
@@ -21,9 +25,11 @@ QUIET_MS: Final = 1_000
 """A last line without its end is an event once nothing was added to it for so long."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogEvent:
-    """A line of output without its end, which lies in the stream from `position` to `end`."""
+class LogEvent(msgspec.Struct, frozen=True, gc=False):
+    """A line of output without its end, which lies in the stream from `position` to `end`.
+
+    Made in millions where somebody reads a large output, hence no dataclass.
+    """
 
     position: int
     end: int
@@ -100,15 +106,16 @@ class StreamView:
                     return end
         return self.end
 
-    def forward(self, start: int, end: int) -> Iterator[LogEvent]:
-        """The events from `start` on that begin before `end`."""
+    def forward(self, start: int, end: int) -> Iterator[list[LogEvent]]:
+        """The events from `start` on that begin before `end`, many at a time."""
         for window in range(start // WINDOW_BYTES, self.end // WINDOW_BYTES + 1):
-            for stop in self._ends(window):
-                if start >= end:
-                    return
-                if stop > start:
-                    yield self._event(start, stop)
-                    start = stop
+            if start >= end:
+                return
+            if events := self._events(window, start):
+                start = events[-1].end
+                if events[-1].position >= end:
+                    events = events[: bisect_left(events, end, key=lambda event: event.position)]
+                yield events
 
     def backward(self, end: int, start: int) -> Iterator[LogEvent]:
         """The events that end by `end` and begin at `start` or after it, the last one first."""
@@ -131,11 +138,8 @@ class StreamView:
         """Where events end within a window, or at its end; ascending."""
         start = max(window * WINDOW_BYTES, self.base)
         data = self._load(window)
-        ends: list[int] = []
-        at = data.find(b"\n") + 1
-        while at:
-            ends.append(start + at)
-            at = data.find(b"\n", at) + 1
+        lengths = map(add, map(len, data.split(b"\n")[:-1]), repeat(1))
+        ends = list(accumulate(lengths, initial=start))[1:]
         stop = start + len(data)
         if stop == (window + 1) * WINDOW_BYTES:
             if not ends:
@@ -155,17 +159,30 @@ class StreamView:
     def _last_ms(self) -> int:
         return self._read(self.end - 1, self.end)[1][0][1] if self.end > self.base else 0
 
+    def _events(self, window: int, start: int) -> list[LogEvent]:
+        """The events from `start` on that end in this window."""
+        ends = self._ends(window)
+        ends = ends[bisect_right(ends, start) :]
+        begun: list[LogEvent] = []
+        base = max(window * WINDOW_BYTES, self.base)
+        if ends and start < base:
+            begun.append(self._event(start, ends[0]))
+            start, ends = ends[0], ends[1:]
+        if not ends:
+            return begun
+        _, data, times = self._window
+        starts = [start, *ends[:-1]]
+        messages = _messages(data[start - base : ends[-1] - base])
+        return begun + list(map(LogEvent, starts, ends, _moments(times, starts), messages))
+
     def _event(self, start: int, stop: int) -> LogEvent:
         number, data, times = self._window
         at = start - max(number * WINDOW_BYTES, self.base)
         if number < 0 or at < 0 or at + stop - start > len(data):
             data, times = self._read(start, stop)
             at = 0
-        line = data[at : at + stop - start]
-        if line.endswith(b"\n"):
-            line = line[: -2 if line.endswith(b"\r\n") else -1]
-        wall_ms = times[bisect_right(times, start, key=lambda entry: entry[0]) - 1][1]
-        return LogEvent(start, stop, wall_ms, line.decode("utf-8", "replace"))
+        [wall_ms], [message] = _moments(times, [start]), _messages(data[at : at + stop - start])
+        return LogEvent(start, stop, wall_ms, message)
 
     def _load(self, window: int) -> bytes:
         if self._window[0] != window:
@@ -186,3 +203,24 @@ class StreamView:
             data += more
             times += [(position - self._gap, wall_ms) for position, wall_ms in marks]
         return data, times
+
+
+def _messages(data: bytes) -> list[str]:
+    """Whole lines without their ends; the last one may have none."""
+    data = data.replace(b"\r\n", b"\n").removesuffix(b"\n")
+    try:
+        return data.decode().split("\n")
+    except UnicodeDecodeError:
+        return [line.decode("utf-8", "replace") for line in data.split(b"\n")]
+
+
+def _moments(times: Times, starts: Sequence[int]) -> list[int]:
+    """The times of what begins at each of `starts`, ascending, the first not before `times`."""
+    first = bisect_right(times, starts[0], key=lambda entry: entry[0]) - 1
+    moments: list[int] = []
+    for i in range(first, len(times)):
+        until = len(starts) if i + 1 == len(times) else bisect_left(starts, times[i + 1][0])
+        moments += [times[i][1]] * (until - len(moments))
+        if until == len(starts):
+            break
+    return moments
