@@ -6,8 +6,9 @@ children of one array passed through alike; `steps` takes it apart into AWS's ev
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -42,10 +43,14 @@ class _QueueBlocked(msgspec.Struct, rename="camel"):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One AWS event: this job, or this child of an array, came to this state."""
+    """One change of state: this job, or this child of an array, came to this state.
+
+    `attempts_after` counts its attempts that ended after that, as far as the same entry tells.
+    """
 
     job_id: str
     state: State
+    attempts_after: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -65,22 +70,97 @@ def queue_blocked(job_id: str, queue: str, reason: str) -> Event:
 
 
 def steps(body: bytes) -> Iterator[Step]:
-    """The AWS events of a `JobStateChange`, each job's own in order."""
+    """The changes that a `JobStateChange` tells of, each job's own in order."""
     change = _decode_change(body)
+    path = [State(number) for number in change.path]
+    ends = [_is_end(before, after) for before, after in pairwise(path)]
+    counts = [sum(ends[at:]) for at in range(len(path))]
     for job_id in _ids(change):
-        for number in change.path:
-            yield Step(job_id, State(number))
+        for state, count in zip(path, counts, strict=True):
+            yield Step(job_id, state, count)
 
 
-def state_change_detail(step: Step, job_detail: dict[str, Any]) -> dict[str, Any]:
-    """The `detail` of a `Batch Job State Change`: DescribeJobs' answer, as of that state."""
-    return {**job_detail, "jobId": step.job_id, "status": step.state.name}
+def state_change_detail(step: Step, job_detail: Mapping[str, Any], wall_ms: int) -> dict[str, Any]:
+    """The `detail` of a `Batch Job State Change`: DescribeJobs' answer, as of that state.
+
+    `job_detail` is that answer by now, `wall_ms` the time of the feed's entry: what came to the
+    job after that is left out.
+    """
+    return {**_as_of(step, job_detail, wall_ms), "jobId": step.job_id, "status": step.state.name}
 
 
-def queue_blocked_detail(body: bytes, job_detail: dict[str, Any]) -> dict[str, Any]:
-    """The `detail` of a `Batch Job Queue Blocked`: the blocking job, and why it blocks."""
+def blocking_job(body: bytes) -> tuple[str, str]:
+    """The id of the job that a `JobQueueBlocked` is about, and the name of its queue."""
     blocked = _decode_blocked(body)
-    return {**job_detail, "jobId": blocked.id, "statusReason": blocked.reason}
+    return blocked.id, blocked.queue
+
+
+def queue_blocked_detail(
+    body: bytes, job_detail: Mapping[str, Any], wall_ms: int
+) -> dict[str, Any]:
+    """The `detail` of a `Batch Job Queue Blocked`: the blocking job as it was, and why it blocks.
+
+    An array's parent is PENDING while a child of it is at the head.
+    """
+    blocked = _decode_blocked(body)
+    is_array = "size" in job_detail.get("arrayProperties", {})
+    step = Step(blocked.id, State.PENDING if is_array else State.RUNNABLE)
+    detail = state_change_detail(step, job_detail, wall_ms)
+    return {**detail, "statusReason": blocked.reason}
+
+
+def _is_end(before: State, after: State) -> bool:
+    """Whether an attempt ended between the two."""
+    return before in (State.STARTING, State.RUNNING) and after not in (
+        State.STARTING,
+        State.RUNNING,
+    )
+
+
+def _as_of(step: Step, job_detail: Mapping[str, Any], wall_ms: int) -> dict[str, Any]:
+    detail = dict(job_detail)
+    if step.state >= State.SUCCEEDED or "status" not in detail:
+        return detail
+    attempts = detail["attempts"]
+    ended = sum(attempt["stoppedAt"] <= wall_ms for attempt in attempts)
+    ended = max(0, ended - step.attempts_after)
+    if detail["status"] == step.state.name and ended == len(attempts):
+        return detail
+    under_way = attempts[ended] if ended < len(attempts) else {}
+    detail["attempts"] = attempts[:ended]
+    for member in ("statusReason", "stoppedAt"):
+        detail.pop(member, None)
+    detail.update(dict.fromkeys(("isCancelled", "isTerminated"), False))
+    if step.state < State.RUNNING:
+        detail.pop("startedAt", None)
+    elif "startedAt" in under_way:
+        detail["startedAt"] = under_way["startedAt"]
+    stream = under_way.get("container", {}).get("logStreamName")
+    _rewind_containers(detail, stream, has_run=step.state >= State.RUNNING)
+    return detail
+
+
+def _rewind_containers(detail: dict[str, Any], stream: str | None, *, has_run: bool) -> None:
+    """Have the containers tell of no end, and of no output before they ran."""
+
+    def rewound(container: Mapping[str, Any]) -> dict[str, Any]:
+        found = {k: v for k, v in container.items() if k not in ("exitCode", "reason")}
+        if not has_run:
+            found.pop("logStreamName", None)
+        elif stream is not None:
+            found["logStreamName"] = stream
+        return found
+
+    if "container" in detail:
+        detail["container"] = rewound(detail["container"])
+    if "ecsProperties" in detail:
+        tasks = detail["ecsProperties"]["taskProperties"]
+        detail["ecsProperties"] = {
+            "taskProperties": [
+                {**task, "containers": [rewound(each) for each in task["containers"]]}
+                for task in tasks
+            ]
+        }
 
 
 def _ids(change: _StateChange) -> Iterator[str]:
