@@ -23,7 +23,7 @@ from tidemill.platform.limit import Limits
 from tidemill.platform.loop import Ledger, Loop
 from tidemill.platform.retry import Replies
 from tidemill.platform.service import Caller
-from tidemill.platform.store import Store
+from tidemill.platform.store import Store, StoreError
 from tidemill.services.batch import registry_store, store
 from tidemill.services.batch.body import BodyCache
 from tidemill.services.batch.command import CancelJob, Change, Ended, SubmitJob, TerminateJob
@@ -45,6 +45,7 @@ from tidemill.services.batch.registry import Registry
 
 KEEP_S: Final = 7 * 24 * 3600
 _EXPIRY_PAUSE_MS: Final = 50
+_READ_AGAIN_MS: Final = 1_000
 _SHARES_EVERY_MS: Final = 60_000
 _log = logging.getLogger(__name__)
 
@@ -290,10 +291,21 @@ class _Performer:
         while self._behind and not self._is_closed:
             effects = self._behind[0]
             wanted = list({e.job_id: None for e in effects if isinstance(e, StartAttempt)})
-            loaded = await store.bodies(self._runtime.database, wanted)
+            try:
+                loaded = await store.bodies(self._runtime.database, wanted)
+            except StoreError as error:
+                _log.warning("Jobs wait to be started, as the store could not be read: %s", error)
+                await self._rest()
+                continue
             self._behind.popleft()
             self._carry_out(effects, loaded)
         self._task = None
+
+    async def _rest(self) -> None:
+        over = asyncio.Event()
+        clock = self._runtime.clock
+        clock.call_at(clock.now().mono_ms + _READ_AGAIN_MS, over.set)
+        await over.wait()
 
     def _carry_out(self, effects: Sequence[Effect], loaded: Mapping[str, bytes] = {}) -> None:
         orders = {name: _Orders() for name in self._engines}
