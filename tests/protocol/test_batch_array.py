@@ -110,6 +110,32 @@ def test_a_job_waits_for_all_of_an_array(batch: BatchClient) -> None:
     batch.succeeded(second)
 
 
+def test_a_failed_child_fails_what_waits_for_its_array_or_for_itself(batch: BatchClient) -> None:
+    command = f'{batch.held("go")}; test "$AWS_BATCH_JOB_ARRAY_INDEX" != 1'
+    first = batch.run("default", command, **array(3))
+    behind_all, behind_two, behind_one = (
+        batch.run("default", "true", dependsOn=[{"jobId": job_id}])
+        for job_id in (first, f"{first}:2", f"{first}:1")
+    )
+    for job_id in (behind_all, behind_two, behind_one):
+        assert batch.describe(job_id)["status"] == "PENDING"
+    batch.release("go")
+    batch.succeeded(behind_two)
+    for job_id, awaited in ((behind_all, first), (behind_one, f"{first}:1")):
+        job = batch.failed(job_id)
+        assert job["statusReason"] == f"Dependent Job failed: {awaited}" and not job["attempts"]
+
+
+def test_a_child_is_tried_again_on_its_own(batch: BatchClient) -> None:
+    tried = '"$AWS_BATCH_JOB_ARRAY_INDEX $AWS_BATCH_JOB_ATTEMPT"'
+    command = f'echo {tried} {batch.write("tried")}; test {tried} != "1 1"'
+    job_id = batch.run("default", command, retryStrategy={"attempts": 2}, **array(3))
+    batch.succeeded(job_id)
+    assert sorted(batch.lines("tried")) == ["0 1", "1 1", "1 2", "2 1"]
+    counts = [len(batch.describe(f"{job_id}:{index}")["attempts"]) for index in range(3)]
+    assert counts == [1, 2, 1]
+
+
 def test_children_wait_for_their_pair(batch: BatchClient) -> None:
     first = batch.run(
         "default",

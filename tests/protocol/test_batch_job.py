@@ -30,7 +30,7 @@ def test_from_runnable_to_succeeded(batch: BatchClient) -> None:
     waiting = batch.describe(job_id)
     assert waiting["status"] == "RUNNABLE"
     assert waiting["statusReason"].startswith("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY")
-    assert "startedAt" not in waiting
+    assert "startedAt" not in waiting and "logStreamName" not in waiting["container"]
     running = batch.describe(first)
     assert running["container"]["logStreamName"]
     batch.release("full")
