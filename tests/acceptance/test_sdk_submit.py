@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import pytest
 
 import tidemill as tm
-from tidemill.sdk import client, key
+from tidemill.sdk import client, key, submission
 from tidemill.sdk.local import LocalServer, local
 
 PROJECT = Path(__file__).parent / "sdk_project"
@@ -323,3 +323,40 @@ def test_what_waits_for_too_many_arrays_is_refused_with_what_to_do(
     along.cancel()
     mapped.cancel()
     assert mapped.wait(timeout=LONG_S) == "FAILED"
+
+
+def test_a_key_is_good_for_a_day(work: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = work.square.submit(7, key="daily")
+    monkeypatch.setattr(key, "DAY_S", 0)
+    second = work.square.submit(7, key="daily")
+    monkeypatch.undo()
+    assert second.id != first.id
+    assert work.square.submit(7, key="daily").id == second.id
+
+
+def test_a_submitter_that_was_overtaken_ends_its_own_job(
+    server: LocalServer, work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = tmp_path / "gate"
+    monkeypatch.setattr(key, "TURN_S", 0.0)
+    stopped, go_on = threading.Event(), threading.Event()
+    send = submission.Submitter._send
+
+    def slow(self: submission.Submitter, request: dict[str, Any], size: int) -> str:
+        if threading.current_thread() is not threading.main_thread():
+            stopped.set()
+            go_on.wait()
+        return send(self, request, size)
+
+    monkeypatch.setattr(submission.Submitter, "_send", slow)
+    with ThreadPoolExecutor(1) as pool:
+        overtaken = pool.submit(work.gated.submit, str(gate), key="slow")
+        stopped.wait()
+        run = work.gated.submit(str(gate), key="slow")
+        go_on.set()
+        assert overtaken.result().id == run.id
+    (other,) = {*named_like(server, "work-gated-*")} - {run.id}
+    assert tm.run(other).wait(timeout=LONG_S) == "FAILED"
+    gate.touch()
+    assert run.result(timeout=LONG_S) == str(gate)
+    assert detail_of(server, other)["statusReason"].startswith("Another submitter of the same key")
