@@ -162,5 +162,6 @@ def line(label: str, progress: Progress, passed_s: float) -> str:
     if total > 1 and progress.done and passed_s > 0:
         parts.append(f"{progress.done / passed_s:.1f}/s")
     has_ended = progress.status in ("SUCCEEDED", "FAILED")
-    state = progress.status if has_ended or not progress.why else progress.why
+    is_begun = has_ended or progress.done > 0  # an array waits for its children to the end
+    state = progress.status if is_begun or not progress.why else progress.why
     return "  ".join([*parts, state, *([progress.note] if progress.note else [])])

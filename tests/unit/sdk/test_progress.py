@@ -8,7 +8,8 @@ from tidemill.sdk.progress import Progress, line
 def test_the_line_counts_items_and_says_why_nothing_runs() -> None:
     waiting = Progress(status="PENDING", why="needs 4 vCPU", done=0, total=10)
     assert line("render", waiting, 1.0).endswith("0/10  needs 4 vCPU")
-    running = Progress(status="PENDING", why="", done=5, total=10, failed=1)
+    waits = "Waits for 5 children of 10 to end"
+    running = Progress(status="PENDING", why=waits, done=5, total=10, failed=1)
     assert line("render", running, 2.0).endswith("5/10  1 failed  2.5/s  PENDING")
 
 
