@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 _PATH: Final = "/v1/submitjob"
 _TIMEOUT_S: Final = 60.0
-_PAUSES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0)
+_PAUSES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 0.0)
+"""After each try."""
 _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 
 
@@ -60,18 +61,33 @@ class Sender:
         body = json.dumps(request).encode("ascii")
         invocation = str(uuid.uuid4())
         for attempt, pause_s in enumerate(_PAUSES_S, 1):
+            lost: Exception | None = None
+            status, content = 0, b""
             try:
                 status, content = self._exchange(body, invocation, attempt)
-            except (OSError, http.client.HTTPException):
+            except (OSError, http.client.HTTPException) as error:
                 self._drop()
-                status, content = 503, b""
+                lost = error
             if status == 200:
                 answer: dict[str, Any] = json.loads(content)
                 return answer
-            if status not in _AGAIN:
+            if lost is None and status not in _AGAIN:
                 return None
             time.sleep(pause_s)
-        return None
+        # A try of these may have been taken: boto3 would submit another, under an id of its own.
+        raise self._failure(status, content, lost) from lost
+
+    def _failure(self, status: int, content: bytes, lost: Exception | None) -> Exception:
+        from botocore.exceptions import ClientError, ConnectionClosedError
+
+        told: Exception
+        if lost is not None:
+            told = ConnectionClosedError(endpoint_url=self._batch.meta.endpoint_url)
+        else:
+            error = {"Code": "ServerException", "Message": _message(content)}
+            metadata = {"HTTPStatusCode": status}
+            told = ClientError({"Error": error, "ResponseMetadata": metadata}, "SubmitJob")
+        return told
 
     def _exchange(self, body: bytes, invocation: str, attempt: int) -> tuple[int, bytes]:
         credentials = self._session.get_credentials().get_frozen_credentials()
@@ -108,3 +124,10 @@ class Sender:
         if kept is not None:
             kept.close()
         self._kept.socket = None
+
+
+def _message(content: bytes) -> str:
+    try:
+        return str(json.loads(content)["message"])
+    except (ValueError, KeyError, TypeError):
+        return "The server can't take jobs now: try again later."
