@@ -38,7 +38,7 @@ async def announcements(runtime: Runtime, entry: FeedEvent) -> AsyncIterator[Ann
     if entry.event.kind == event.QUEUE_BLOCKED:
         job_id, queue = event.blocking_job(body)
         details = await _details(runtime, [job_id])
-        detail = event.queue_blocked_detail(body, details[job_id], entry.wall_ms)
+        detail = event.queue_blocked_detail(body, details[job_id])
         arn = runtime.registry.names.arn(Kind.QUEUE, queue)
         yield _announcement(entry, [detail["jobArn"], arn], detail)
         return
@@ -46,7 +46,7 @@ async def announcements(runtime: Runtime, entry: FeedEvent) -> AsyncIterator[Ann
     while some := list(islice(told, _STEPS_AT_ONCE)):
         details = await _details(runtime, _ids(some))
         for step in some:
-            detail = event.state_change_detail(step, details[step.job_id], entry.wall_ms)
+            detail = event.state_change_detail(step, details[step.job_id])
             yield _announcement(entry, [detail["jobArn"]], detail)
 
 

@@ -194,7 +194,7 @@ class BatchCore:
             return
         found = self._heads.look(self.scheduler.blocked(now), self._time_limits, now)
         for head in found.told:
-            self.book.journal.blocked(head.job_id, head.queue, head.reason)
+            self.book.journal.blocked(self.book.jobs[head.job_id], head.reason)
         for job_id, reason in found.cancelled:
             stopping.stop(self.book, job_id, Stop(StopKind.CANCELLED, reason), now)
         if found.cancelled:

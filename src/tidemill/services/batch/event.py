@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -27,30 +26,33 @@ DETAIL_TYPES: Final = {
 """EventBridge's `detail-type` of each kind; the `source` of all is `aws.batch`."""
 
 Ranges = Sequence[tuple[int, int]]
+_UNDER_WAY: Final = (State.STARTING, State.RUNNING)
 
 
 class _StateChange(msgspec.Struct, rename="camel", omit_defaults=True):
     id: str
     path: tuple[int, ...]
     indexes: Ranges | None = None
+    attempts: int = 0
 
 
 class _QueueBlocked(msgspec.Struct, rename="camel"):
     id: str
     queue: str
     reason: str
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """One change of state: this job, or this child of an array, came to this state.
 
-    `attempts_after` counts its attempts that ended after that, as far as the same entry tells.
+    `ended` counts its attempts that had ended by then.
     """
 
     job_id: str
     state: State
-    attempts_after: int = 0
+    ended: int = 0
 
 
 _encode = msgspec.json.Encoder().encode
@@ -58,35 +60,38 @@ _decode_change = msgspec.json.Decoder(_StateChange).decode
 _decode_blocked = msgspec.json.Decoder(_QueueBlocked).decode
 
 
-def state_change(job_id: str, path: Sequence[State], indexes: Ranges | None = None) -> Event:
-    """The entry that says: the job, or these children of it, came to each state of `path`."""
-    change = _StateChange(job_id, tuple(path), indexes)
+def state_change(
+    job_id: str, path: Sequence[State], indexes: Ranges | None = None, attempts: int = 0
+) -> Event:
+    """The entry that says: the job, or these children of it, came to each state of `path`.
+
+    `attempts` is how many had begun when it came to the last of them.
+    """
+    change = _StateChange(job_id, tuple(path), indexes, attempts)
     return Event(SOURCE, JOB_STATE_CHANGE, _encode(change))
 
 
-def queue_blocked(job_id: str, queue: str, reason: str) -> Event:
+def queue_blocked(job_id: str, queue: str, reason: str, attempts: int = 0) -> Event:
     """The entry that says: `job_id` at the head of `queue` holds back what is behind it."""
-    return Event(SOURCE, QUEUE_BLOCKED, _encode(_QueueBlocked(job_id, queue, reason)))
+    return Event(SOURCE, QUEUE_BLOCKED, _encode(_QueueBlocked(job_id, queue, reason, attempts)))
 
 
 def steps(body: bytes) -> Iterator[Step]:
     """The changes that a `JobStateChange` tells of, each job's own in order."""
     change = _decode_change(body)
     path = [State(number) for number in change.path]
-    ends = [_is_end(before, after) for before, after in pairwise(path)]
-    counts = [sum(ends[at:]) for at in range(len(path))]
+    counts = _ended_counts(path, change.attempts)
     for job_id in _ids(change):
-        for state, count in zip(path, counts, strict=True):
-            yield Step(job_id, state, count)
+        for state, ended in zip(path, counts, strict=True):
+            yield Step(job_id, state, ended)
 
 
-def state_change_detail(step: Step, job_detail: Mapping[str, Any], wall_ms: int) -> dict[str, Any]:
+def state_change_detail(step: Step, job_detail: Mapping[str, Any]) -> dict[str, Any]:
     """The `detail` of a `Batch Job State Change`: DescribeJobs' answer, as of that state.
 
-    `job_detail` is that answer by now, `wall_ms` the time of the feed's entry: what came to the
-    job after that is left out.
+    `job_detail` is that answer by now: what came to the job after that state is left out.
     """
-    return {**_as_of(step, job_detail, wall_ms), "jobId": step.job_id, "status": step.state.name}
+    return {**_as_of(step, job_detail), "jobId": step.job_id, "status": step.state.name}
 
 
 def blocking_job(body: bytes) -> tuple[str, str]:
@@ -95,35 +100,32 @@ def blocking_job(body: bytes) -> tuple[str, str]:
     return blocked.id, blocked.queue
 
 
-def queue_blocked_detail(
-    body: bytes, job_detail: Mapping[str, Any], wall_ms: int
-) -> dict[str, Any]:
+def queue_blocked_detail(body: bytes, job_detail: Mapping[str, Any]) -> dict[str, Any]:
     """The `detail` of a `Batch Job Queue Blocked`: the blocking job as it was, and why it blocks.
 
     An array's parent is PENDING while a child of it is at the head.
     """
     blocked = _decode_blocked(body)
     is_array = "size" in job_detail.get("arrayProperties", {})
-    step = Step(blocked.id, State.PENDING if is_array else State.RUNNABLE)
-    detail = state_change_detail(step, job_detail, wall_ms)
+    step = Step(blocked.id, State.PENDING if is_array else State.RUNNABLE, blocked.attempts)
+    detail = state_change_detail(step, job_detail)
     return {**detail, "statusReason": blocked.reason}
 
 
-def _is_end(before: State, after: State) -> bool:
-    """Whether an attempt ended between the two."""
-    return before in (State.STARTING, State.RUNNING) and after not in (
-        State.STARTING,
-        State.RUNNING,
-    )
+def _ended_counts(path: Sequence[State], attempts: int) -> list[int]:
+    """For each state of `path`, how many of the attempts begun by its end had ended by then."""
+    counts = []
+    for at, state in enumerate(path):
+        begun = attempts - path[at + 1 :].count(State.STARTING)
+        counts.append(begun - (state in _UNDER_WAY))
+    return counts
 
 
-def _as_of(step: Step, job_detail: Mapping[str, Any], wall_ms: int) -> dict[str, Any]:
+def _as_of(step: Step, job_detail: Mapping[str, Any]) -> dict[str, Any]:
     detail = dict(job_detail)
     if step.state >= State.SUCCEEDED or "status" not in detail:
         return detail
-    attempts = detail["attempts"]
-    ended = sum(attempt["stoppedAt"] <= wall_ms for attempt in attempts)
-    ended = max(0, ended - step.attempts_after)
+    attempts, ended = detail["attempts"], step.ended
     if detail["status"] == step.state.name and ended == len(attempts):
         return detail
     under_way = attempts[ended] if ended < len(attempts) else {}

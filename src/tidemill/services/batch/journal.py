@@ -63,9 +63,9 @@ class Journal:
         self._ranges.append(range_row(array, first, last, wall_ms, stop, dependency))
         self.children_moved(array, first, last, State.FAILED)
 
-    def blocked(self, job_id: str, queue: str, reason: str) -> None:
+    def blocked(self, job: Job, reason: str) -> None:
         """A job holds back the queue that it is the head of."""
-        self._events.append(event.queue_blocked(job_id, queue, reason))
+        self._events.append(event.queue_blocked(job.id, job.spec.queue, reason, job.attempt))
 
     def collect(self) -> tuple[list[Write], list[Event]]:
         """The writes and events of the batch; a new one begins."""
@@ -82,21 +82,22 @@ class Journal:
         return writes, events
 
     def _collect_events(self) -> list[Event]:
-        alike: dict[tuple[str, Path], list[int]] = {}
+        alike: dict[tuple[str, Path, int], list[int]] = {}
         for unit, path in self._paths.items():
             if not path or isinstance(unit, Node):
                 continue
             if isinstance(unit, Child):
-                alike.setdefault((unit.array.id, path), []).append(unit.index)
+                alike.setdefault((unit.array.id, path, unit.attempt), []).append(unit.index)
             else:
-                self._events.append(event.state_change(unit.job.id, path))
+                self._events.append(event.state_change(unit.job.id, path, None, unit.attempt))
         # A child that has not begun only ever moves on to a later state: so they are told.
         moved = sorted(self._range_events.items(), key=lambda entry: entry[0][1])
-        found = {key: indexes.ranges() for key, indexes in moved}
+        found = {(*key, 0): indexes.ranges() for key, indexes in moved}
         for key, indexes in alike.items():
             found[key] = [*found.get(key, ()), *runs(indexes)]
         self._events += [
-            event.state_change(job_id, path, ranges) for (job_id, path), ranges in found.items()
+            event.state_change(job_id, path, ranges, attempts)
+            for (job_id, path, attempts), ranges in found.items()
         ]
         return self._events
 

@@ -45,23 +45,23 @@ def test_types_are_awss() -> None:
 
 
 def test_a_last_state_has_the_job_as_it_is_described() -> None:
-    assert event.state_change_detail(Step("a", State.FAILED), ENDED, 40) == ENDED
+    assert event.state_change_detail(Step("a", State.FAILED, 2), ENDED) == ENDED
 
 
 @pytest.mark.parametrize(
-    ("state", "wall_ms", "attempts", "started_ms", "stream"),
+    ("state", "attempts", "started_ms", "stream"),
     [
-        (State.RUNNABLE, 1, [], None, None),
-        (State.STARTING, 1, [], None, None),
-        (State.RUNNING, 10, [], 10, "one"),
-        (State.RUNNABLE, 20, [FIRST], None, None),
-        (State.RUNNING, 30, [FIRST], 30, "one"),
+        (State.RUNNABLE, [], None, None),
+        (State.STARTING, [], None, None),
+        (State.RUNNING, [], 10, "one"),
+        (State.RUNNABLE, [FIRST], None, None),
+        (State.RUNNING, [FIRST], 30, "one"),
     ],
 )
 def test_an_earlier_state_has_nothing_of_what_came_later(
-    state: State, wall_ms: int, attempts: list[Any], started_ms: int | None, stream: str | None
+    state: State, attempts: list[Any], started_ms: int | None, stream: str | None
 ) -> None:
-    detail = event.state_change_detail(Step("a", state), ENDED, wall_ms)
+    detail = event.state_change_detail(Step("a", state, len(attempts)), ENDED)
     container = {"image": "b"} if stream is None else {"image": "b", "logStreamName": stream}
     wanted = {
         "jobId": "a",
@@ -78,32 +78,35 @@ def test_an_earlier_state_has_nothing_of_what_came_later(
     assert ENDED["attempts"] == [FIRST, SECOND], "what is handed in stays as it is"
 
 
-def test_attempts_that_end_in_the_entry_itself_come_after_its_earlier_states() -> None:
-    """Their times tell nothing there, as all of it was committed at once."""
+def test_an_entry_tells_how_many_attempts_had_ended_at_each_state() -> None:
     path = [State.RUNNING, State.RUNNABLE, State.STARTING, State.RUNNING, State.FAILED]
-    steps = list(event.steps(event.state_change("a", path).body))
-    details = [event.state_change_detail(step, ENDED, 40) for step in steps]
-    assert [detail["status"] for detail in details] == [state.name for state in path]
+    steps = list(event.steps(event.state_change("a", path, None, 2).body))
+    assert [(step.state, step.ended) for step in steps] == [
+        *zip(path, [0, 1, 1, 1, 2], strict=True)
+    ]
+    details = [event.state_change_detail(step, ENDED) for step in steps]
     assert [len(detail["attempts"]) for detail in details] == [0, 1, 1, 1, 2]
+    steps = list(event.steps(event.state_change("a", [State.RUNNABLE], [(0, 1)]).body))
+    assert steps == [Step("a:0", State.RUNNABLE), Step("a:1", State.RUNNABLE)]
 
 
 def test_a_container_of_ecs_properties_is_told_of_likewise() -> None:
     container = {"name": "main", "exitCode": 7, "logStreamName": "two"}
     tasks = {"taskProperties": [{"containers": [container]}]}
     described = {**ENDED, "ecsProperties": tasks}
-    detail = event.state_change_detail(Step("a", State.STARTING), described, 1)
+    detail = event.state_change_detail(Step("a", State.STARTING), described)
     assert detail["ecsProperties"] == {"taskProperties": [{"containers": [{"name": "main"}]}]}
 
 
 def test_the_job_that_blocks_is_shown_as_it_blocked() -> None:
     body = event.queue_blocked("a", "q", "CAPACITY:X - full").body
-    detail = event.queue_blocked_detail(body, ENDED, 1)
+    detail = event.queue_blocked_detail(body, ENDED)
     assert (detail["status"], detail["statusReason"]) == ("RUNNABLE", "CAPACITY:X - full")
     assert detail["attempts"] == [] and "startedAt" not in detail
     parent = {**ENDED, "arrayProperties": {"size": 2, "statusSummary": {}}}
-    assert event.queue_blocked_detail(body, parent, 1)["status"] == "PENDING"
+    assert event.queue_blocked_detail(body, parent)["status"] == "PENDING"
 
 
 def test_of_a_job_that_is_kept_no_more_its_state_is_told() -> None:
-    detail = event.state_change_detail(Step("a", State.RUNNING), {"jobArn": "arn"}, 1)
+    detail = event.state_change_detail(Step("a", State.RUNNING), {"jobArn": "arn"})
     assert detail == {"jobArn": "arn", "jobId": "a", "status": "RUNNING"}

@@ -65,7 +65,7 @@ def test_stopping_what_has_ended_or_never_was_is_nothing(world: World) -> None:
 
 def blocked(world: World) -> list[dict[str, str]]:
     found = (each.body for each in world.events if each.kind == event.QUEUE_BLOCKED)
-    return [event.queue_blocked_detail(body, {}, 0) for body in found]
+    return [event.queue_blocked_detail(body, {}) for body in found]
 
 
 def limit(world: World, reason: str, seconds: int) -> None:
