@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import threading
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -87,6 +88,7 @@ class Connection:
         session = self.session  # which may say where to
         made = session.client(service, endpoint_url=self._endpoint_url, config=config)
         made.meta.events.register("before-call.batch.DescribeJobs", _tell_patience)
+        made.meta.events.register("before-parse.cloudwatch-logs.GetLogEvents", _take_as_json)
         return made
 
     @functools.cached_property
@@ -130,6 +132,19 @@ def patience(seconds: float) -> Iterator[None]:
 def _tell_patience(params: dict[str, Any], **_: Any) -> None:
     if seconds := _patience_s.get():
         params["headers"]["X-Tidemill-Wait"] = f"{seconds:.3f}"
+
+
+def _take_as_json(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: Any
+) -> None:
+    """Spare botocore its walk over each member of ten thousand events, which need no conversion.
+
+    It takes four times as long as all else. A botocore of before 2025 does not ask.
+    """
+    media_type = response_dict["headers"].get("content-type", "")
+    if response_dict["status_code"] == 200 and media_type.startswith("application/x-amz-json"):
+        customized_response_dict.update(json.loads(response_dict["body"]))
+        response_dict["body"] = b"{}"
 
 
 def is_aws(endpoint_url: str) -> bool:
