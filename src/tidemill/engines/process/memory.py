@@ -31,7 +31,10 @@ class Watch:
     def look(self, runs: Collection[Run]) -> tuple[list[Run], float]:
         """The runs over their limit, and after how many seconds to look again."""
         begin_s = time.thread_time()
-        tree = proc.Tree(self._foreign)
+        try:
+            tree = proc.Tree(self._foreign)
+        except OSError:  # no file is left to look through
+            return [], INTERVAL_S
         over = [run for run in runs if run.pid and _is_over(run, tree)]
         self._know(tree, runs)
         cost_s = time.thread_time() - begin_s

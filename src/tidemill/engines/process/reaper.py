@@ -67,7 +67,10 @@ class Reaper:
             pids = [int(pid) for pid in self._read().split()]
         else:
             me = os.getpid()
-            pids = [entry.pid for entry in proc.processes().values() if entry.parent == me]
+            try:
+                pids = [entry.pid for entry in proc.processes().values() if entry.parent == me]
+            except OSError:  # no file is left to look through: the next sweep finds them
+                pids = []
         return [pid for pid in pids if not is_known(pid)]
 
     def _read(self) -> bytes:

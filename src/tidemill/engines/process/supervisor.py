@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -31,6 +32,10 @@ from tidemill.platform.log_writer import LogWriter
 
 RETRY_S: Final = 1.0
 """After how long it is tried again what a full disk did not take, or what lacked files."""
+
+
+FILES_KEPT: Final = 16
+"""Of the files that the runner may open: for its server, its journal and its looks at memory."""
 
 
 class Supervisor:
@@ -245,6 +250,10 @@ class Supervisor:
             run.output, output = os.pipe()
         except OSError as error:
             raise ShortageError(f"there is no pipe for its output: {error.strerror}") from None
+        if output >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - FILES_KEPT:
+            os.close(output)
+            self.close_output(run)
+            raise ShortageError("the runner needs the last files itself")
         os.set_blocking(run.output, False)
         return output
 
