@@ -140,7 +140,11 @@ def test_a_reservation_is_kept_for_shares_that_are_not_there(batch: BatchClient)
 
 
 def test_short_jobs_keep_to_their_weights(batch: BatchClient) -> None:
-    """On one vCPU, from the first on, though the engine holds the next ones ahead."""
+    """On one vCPU, from the first on, though the engine holds the next ones ahead.
+
+    What is shared is time: a first job that takes long on a busy machine is made up for, so that
+    neither counts of jobs nor the longest one tell anything.
+    """
     rule = [
         {"shareIdentifier": "heavy", "weightFactor": 0.1},
         {"shareIdentifier": "light", "weightFactor": 1},
@@ -155,6 +159,18 @@ def test_short_jobs_keep_to_their_weights(batch: BatchClient) -> None:
     )
     batch.release("go")
     wait_for(lambda: len(batch.lines("order")) >= 110)
-    first = [line.partition(":")[0] for line in batch.lines("order")[:110]]
-    assert 3 <= first.count(light) <= 25, "about ten to one"
+    first = batch.lines("order")[:110]
     batch.succeeded(light, heavy)
+    lights, heavies = (lasted_ms(batch, first, array) for array in (light, heavy))
+    tenth = sum(heavies) / 10
+    assert sum(lights) - max(lights, default=0) <= 3 * tenth, "about ten to one"
+    assert sum(lights) >= tenth / 3, "about ten to one"
+
+
+def lasted_ms(batch: BatchClient, children: list[str], array: str) -> list[int]:
+    """How long each of the children lasted that belong to an array."""
+    ids = [child for child in children if child.startswith(array)]
+    found: list[dict[str, Any]] = []
+    for at in range(0, len(ids), 100):
+        found += batch.client.describe_jobs(jobs=ids[at : at + 100])["jobs"]
+    return [job["stoppedAt"] - job["startedAt"] for job in found]
