@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from batch_house import House, NewStore, living, submission
 
@@ -14,8 +16,10 @@ from tidemill.services.batch.command import (
     DependencyType,
     RetryStrategy,
 )
+from tidemill.services.batch.description import describe
 from tidemill.services.batch.error import Refused
 from tidemill.services.batch.extension import Backoff, Extension
+from tidemill.services.batch.job_id import JobId
 from tidemill.services.batch.progress import status_summary
 from tidemill.services.batch.request import Request
 from tidemill.services.batch.state import State
@@ -157,6 +161,20 @@ def test_delays_and_pauses_are_taken_up_where_they_were(new_store: NewStore) -> 
     living(new_store, first, clock)
     clock.advance(9_000)
     living(new_store, second, clock)
+
+
+def test_who_waits_is_never_shown_without_a_reason(new_store: NewStore) -> None:
+    """Though it ends while its row is read, which says that it waits still."""
+
+    async def story(house: House) -> None:
+        for number in range(20):
+            job_id = f"job-{number}"
+            await house.runtime.submit(submission(job_id, request=Request(5000, 512)))
+            cancel = house.runtime.cancel(CancelJob(job_id=job_id, reason="not needed"))
+            (shown,), _ = await asyncio.gather(describe(house.runtime, [JobId(job_id)]), cancel)
+            assert "statusReason" in shown, shown["status"]
+
+    living(new_store, story)
 
 
 def test_job_without_a_program_fails_and_says_so(new_store: NewStore) -> None:
