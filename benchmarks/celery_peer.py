@@ -52,6 +52,13 @@ class Celery:
             result.get()
         return calls / took_s
 
+    def parked_rate(self, calls: int) -> float:
+        """The same into a queue that nobody works off."""
+        begun = time.perf_counter()
+        for number in range(calls):
+            self._noop.apply_async((number,), queue="parked")
+        return calls / (time.perf_counter() - begun)
+
     def round_trips_s(self, calls: int) -> list[float]:
         """How long each of some calls took from `delay` to its result."""
         return [timed_s(lambda: self._noop.delay(0).get()) for _ in range(calls)]

@@ -11,8 +11,7 @@ from benchmarks import celery_peer
 from benchmarks.celery_peer import Celery, timed_s
 from benchmarks.report import claim, median
 from benchmarks.warmed import noop
-from tidemill.sdk import client
-from tidemill.sdk.local import local
+from tidemill.sdk.local import LocalServer, local
 
 CALLS = 1_000
 TRIPS = 200
@@ -40,20 +39,46 @@ def single_rate() -> float:
     return CALLS / took_s
 
 
+def parked_rate() -> float:
+    """The same into a queue whose jobs don't start."""
+    begun = time.perf_counter()
+    runs = [noop.submit(number, queue="parked") for number in range(CALLS)]
+    took_s = time.perf_counter() - begun
+    for run in runs:
+        run.cancel()
+    return CALLS / took_s
+
+
+def park(server: LocalServer) -> None:
+    """Make a queue whose jobs don't start: its one environment is disabled."""
+    batch = server.client("batch")
+    batch.create_compute_environment(
+        computeEnvironmentName="parked",
+        type="MANAGED",
+        state="DISABLED",
+        computeResources={"type": "EC2", "maxvCpus": 1, "minvCpus": 0},
+    )
+    batch.create_job_queue(
+        jobQueueName="parked",
+        priority=1,
+        computeEnvironmentOrder=[{"order": 1, "computeEnvironment": "parked"}],
+    )
+
+
 def main() -> None:
     """Measure and print."""
     with contextlib.ExitStack() as stack:
-        before = client.use(stack.enter_context(local()).connection())
-        stack.callback(client.use, before)
+        park(stack.enter_context(local()))
         noop.submit(0).result()  # the first job of a module waits for its interpreter to warm up
         lacking = celery_peer.missing()
         peer = None if lacking else stack.enter_context(celery_peer.celery())
         if lacking:
             print(f"not beside Celery: there is no {lacking}")
         rows = [(many_rate(), single_rate(), _delay_rate(peer)) for _ in range(RUNS)]
+        parked = [(parked_rate(), _parked_rate(peer)) for _ in range(RUNS)]
         ours_s = median([timed_s(lambda: noop.submit(0).result()) for _ in range(TRIPS)])
         peer_s = median(peer.round_trips_s(TRIPS)) if peer else math.nan
-    _tell_of_submissions(rows)
+    _tell_of_submissions(rows, parked)
     ratio = ours_s / peer_s
     claim(
         "a no-op from submit to result, in a process of its own",
@@ -68,7 +93,11 @@ def _delay_rate(peer: Celery | None) -> float:
     return peer.delay_rate(CALLS) if peer else math.nan
 
 
-def _tell_of_submissions(rows: Sequence[Row]) -> None:
+def _parked_rate(peer: Celery | None) -> float:
+    return peer.parked_rate(CALLS) if peer else math.nan
+
+
+def _tell_of_submissions(rows: Sequence[Row], parked: Sequence[tuple[float, float]]) -> None:
     delay = median([row[2] for row in rows])
     gain = median([many / delay for many, _, delay in rows])
     claim(
@@ -85,6 +114,12 @@ def _tell_of_submissions(rows: Sequence[Row]) -> None:
         f"ratio {ratio:.2f}",
         "ratio >= 0.5",
         not ratio < 0.5,
+    )
+    ratio = median([single / delay for single, delay in parked])
+    print(
+        f"        the same where nothing of it runs yet: "
+        f"{median([row[0] for row in parked]):,.0f}/s, Celery's "
+        f"{median([row[1] for row in parked]):,.0f}/s, ratio {ratio:.2f}"
     )
 
 
