@@ -120,6 +120,7 @@ def test_rows_that_fail_are_told_by_number_and_alone_run_again(shell: Shell) -> 
     assert "3 results written to out.csv; 2 failed" in told
     assert [row["name"] for row in shell.read("out.csv")] == ["ann", "bob", "eve"]
     job = told.partition("tidemill retry ")[2].partition("`")[0]
+    assert f"`tidemill results {job} -o out.csv` then joins all" in told
     (shell.home / "mended").touch()
     [again] = shell("retry", job).split()
     assert shell("wait", job).startswith(again), "what does it again is waited for"

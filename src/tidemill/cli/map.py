@@ -112,10 +112,12 @@ def _finish(outcome: Outcome, output: Path | None) -> int:
         if output:
             click.echo(f"{written:,} results{place}.", err=True)
         return 0
+    where = f" -o {output}" if output else ""
     click.echo(
         f"{written:,} results{place}; {outcome.failed_rows:,} failed. "
+        f"`tidemill logs {outcome.id}` shows what they printed, "
         f"`tidemill retry {outcome.id}` runs these again, and "
-        f"`tidemill logs {outcome.id}` shows what they printed.",
+        f"`tidemill results {outcome.id}{where}` then joins all.",
         err=True,
     )
     return 1
