@@ -428,7 +428,7 @@ def job(
         retry=retry.retry_of(attempts, retry_on, give_up_on, backoff),
         timeout_s=None if timeout is None else quantity.timeout_s(timeout),
         soft_timeout_s=_soft_timeout_s(soft_timeout, timeout),
-        queue=queue,
+        queue=option.queue_of(queue),
         concurrency=concurrency_of(concurrency),
         environment=option.environment_of(environment),
         keep_days=expiry.days_of(keep),

@@ -168,10 +168,17 @@ def _changes(options: Mapping[str, Any]) -> dict[str, Any]:
     if "concurrency" in options:
         found["concurrency"] = concurrency.concurrency_of(options["concurrency"])
     if "queue" in options:
-        found["queue"] = options["queue"]
+        found["queue"] = queue_of(options["queue"])
     if "keep" in options:
         found["keep_days"] = expiry.days_of(options["keep"])
     return found
+
+
+def queue_of(given: object) -> str | None:
+    """A `queue=`, checked: a name, or None for the project's."""
+    if given is None or (isinstance(given, str) and given):
+        return given
+    raise ValueError(f"queue={given!r} must be the name of a job queue, or None for the project's.")
 
 
 def environment_of(given: Mapping[str, str] | None) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import tidemill as tm
 from tidemill.sdk import option
 from tidemill.sdk.concurrency import Concurrency
 from tidemill.sdk.definition import Needs
@@ -70,3 +71,12 @@ def test_a_later_option_replaces_an_earlier_one_alone() -> None:
     both = option.merged(first, {"tenant": 17, "memory": 128})
     assert (both.tenant, both.delay_s) == ("17", 5)
     assert dict(both.changes) == {"memory_mib": 128, "vcpus": "2"}
+
+
+@pytest.mark.parametrize("queue", [5, "", b"default"])
+def test_a_queue_that_is_no_name_is_refused_before_anything_is_sent(queue: Any) -> None:
+    with pytest.raises(ValueError, match="must be the name of a job queue"):
+        option.order_of({"queue": queue})
+    with pytest.raises(ValueError, match="must be the name of a job queue"):
+        tm.job(queue=queue)
+    assert option.order_of({"queue": None}).changes == (("queue", None),)
