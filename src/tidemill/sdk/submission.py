@@ -350,7 +350,7 @@ class _TooLarge(Exception):
 def _hint(request: dict[str, Any]) -> str:
     if len(request.get("dependsOn", ())) > DEPENDENCIES_MAX:
         return (
-            f" A map of more than {ARRAY_MAX:,} children counts as several jobs; a larger chunk= "
-            f"makes fewer."
+            f" Make those one map() or submit_many(), which is one job to wait for; of a map of "
+            f"more than {ARRAY_MAX:,} children, which is several, a larger chunk= makes fewer."
         )
     return ""
