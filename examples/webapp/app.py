@@ -25,19 +25,19 @@ ENDED = ("SUCCEEDED", "FAILED")
 @app.post("/exports")
 def create() -> tuple[Response, int, dict[str, str]]:
     """Hand the export over; the same Idempotency-Key within a day gives the same one."""
-    account = request.get_json()["account"]
+    body = request.get_json(silent=True)
+    account = body.get("account") if isinstance(body, dict) else None
+    if not isinstance(account, str) or not (account.isascii() and account.isalnum()):
+        return jsonify(error="account must be of letters and digits alone."), 400, {}
     run = export.submit(account, tenant=account, key=request.headers.get("Idempotency-Key"))
     place = url_for("show", job_id=run.id)
     return jsonify(id=run.id, status_url=place), 202, {"Location": place}
 
 
 @app.get("/exports/<job_id>")
-def show(job_id: str) -> tuple[Response, int]:
+def show(job_id: str) -> Response:
     """How the export goes; any process can tell, as all it needs is the id."""
-    try:
-        return jsonify(state_of(tm.run(job_id))), 200
-    except (tm.TidemillError, ClientError) as error:
-        return jsonify(error=str(error)), 404
+    return jsonify(state_of(tm.run(job_id)))
 
 
 @app.get("/exports/<job_id>/events")
@@ -57,12 +57,18 @@ def events(job_id: str) -> Response:
     return Response(stream(), mimetype="text/event-stream")
 
 
+@app.errorhandler(tm.TidemillError)
+@app.errorhandler(ClientError)
+def refused(error: Exception) -> tuple[Response, int]:
+    """Who asks for what is not there is told so; what can't be submitted now may be later."""
+    return jsonify(error=str(error)), 503 if request.method == "POST" else 404
+
+
 def state_of(run: tm.Run[Any]) -> dict[str, Any]:
     """What a browser wants to know."""
     state: dict[str, Any] = {"status": run.status, "why": run.why}
     progress = run.progress
-    if progress is not None:
-        state |= {"done": progress.done, "total": progress.total, "note": progress.note}
+    state |= {"done": progress.done, "total": progress.total, "note": progress.note}
     if state["status"] == "SUCCEEDED":
         state["result"] = run.result()
     return state

@@ -166,5 +166,9 @@ def test_webapp(site: str) -> None:
     assert ask(f"{site}{made['status_url']}")[1]["result"] == "/exports/acme.zip"
     again = ask(f"{site}/exports", {"account": "acme"}, **{"Idempotency-Key": "k"})[1]
     assert again["id"] == made["id"]
-    with pytest.raises(urllib.error.HTTPError, match="404"):
-        ask(f"{site}/exports/nonsense")
+    for place in ("nonsense", "nonsense/events"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(f"{site}/exports/{place}")
+    for body in ({"account": "no such-name"}, {"acount": "acme"}, ["acme"]):
+        with pytest.raises(urllib.error.HTTPError, match="400"):
+            ask(f"{site}/exports", body)
