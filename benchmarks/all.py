@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import platform
+import subprocess
 import sys
 
 NAMES = ["array_of_true", "python_map", "library", "submission", "dispatch", "million", "footprint"]
@@ -15,8 +15,9 @@ def main() -> None:
 
     print(f"{platform.machine()}, {psutil.cpu_count()} cores, Python {platform.python_version()}")
     for name in sys.argv[1:] or NAMES:
-        print(f"\n{name}")
-        importlib.import_module(f"benchmarks.{name}").main()
+        print(f"\n{name}", flush=True)
+        # In a process of its own: what one has imported or started is no other's.
+        subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=True)
 
 
 if __name__ == "__main__":
