@@ -52,6 +52,10 @@ def checkpoint(items: Iterable[T], every: int = 100, *, name: str = "") -> Itera
             "checkpoint() takes items in an order that the next attempt finds again, which a set "
             "has not; give it sorted(...)."
         )
+    if not hasattr(type(items), "__iter__") and not hasattr(type(items), "__getitem__"):
+        raise TypeError(
+            f"checkpoint() takes the items of a loop, such as a list or range(1000), not {items!r}."
+        )
     attempt = context.attempt
     if attempt is None:
         return iter(items)

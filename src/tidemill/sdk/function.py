@@ -57,6 +57,7 @@ class Job(Generic[P, R]):
 
     def __init__(self, function: Callable[P, R], needs: Needs) -> None:
         _refuse_async(function)
+        _refuse_method(function)
         functools.update_wrapper(self, function)
         self.function = function
         self.needs = needs
@@ -165,6 +166,7 @@ class Job(Generic[P, R]):
         back is a map of the calls: `result()` is the list of what they returned, `runs[2]` the
         run of the third.
         """
+        _refuse_single(calls, f"{self.function.__qualname__}.submit_many", "a list of calls")
         order = option.merged(self._order, options)
         taking = _taking()
         if taking is not None:
@@ -208,6 +210,9 @@ class Job(Generic[P, R]):
     ) -> MapRun[R]:
         if chunk is not None and chunk != AUTO and (not isinstance(chunk, int) or chunk < 1):
             raise ValueError(f'chunk={chunk!r} must be at least 1, or "auto".')
+        _refuse_single(
+            items, f"{self.function.__qualname__}.map", "items, such as a list, or a map"
+        )
         order = option.merged(self._order, options)
         taking = _taking()
         if taking is not None:
@@ -381,6 +386,24 @@ def _refuse_async(function: Callable[..., Any]) -> None:
                 f"{name} is {kind} function and can't be a job; make a job of a plain function "
                 "that returns the finished value (`asyncio.run(...)`, `list(...)`)."
             )
+
+
+def _refuse_method(function: Callable[..., Any]) -> None:
+    """A job is found by its name alone, in a process where nothing of its object is."""
+    name = getattr(function, "__qualname__", "")
+    if name.rpartition(".")[0].rpartition(".")[2] in ("", "<locals>"):
+        return
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    if code is not None and code.co_varnames[: code.co_argcount][:1] in (("self",), ("cls",)):
+        raise SubmitError(
+            f"{name} is a method and can't be a job; move it to a function outside of the class "
+            f"that takes what it needs as arguments."
+        )
+
+
+def _refuse_single(given: object, told: str, wanted: str) -> None:
+    if not hasattr(type(given), "__iter__") and not hasattr(type(given), "__getitem__"):
+        raise TypeError(f"{told} takes {wanted}, not {given!r}; use submit() for one call.")
 
 
 @overload

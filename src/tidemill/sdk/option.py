@@ -6,6 +6,7 @@ worth another try, stands in `@tm.job` alone.
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -115,7 +116,8 @@ def order_of(options: Mapping[str, Any]) -> Order:
     """The options checked; `ValueError` or `TypeError` names the one that can't be meant."""
     unknown = next((name for name in options if name not in NAMES), None)
     if unknown is not None:
-        raise TypeError(f"There is no option {unknown}=; there are {', '.join(sorted(NAMES))}.")
+        meant = hint(unknown) or f"; there are {', '.join(sorted(NAMES))}."
+        raise TypeError(f"There is no option {unknown}={meant}")
     if not options:
         return NOTHING
     delay = options.get("delay")
@@ -128,6 +130,12 @@ def order_of(options: Mapping[str, Any]) -> Order:
         delay_s=None if delay is None else quantity.timeout_s(delay, "delay"),
         changes=tuple(_changes(options).items()),
     )
+
+
+def hint(mistyped: str) -> str:
+    """How a sentence about an unknown keyword ends: the option that may be meant, or nothing."""
+    close = difflib.get_close_matches(mistyped, sorted(NAMES), n=1)
+    return f"; did you mean {close[0]}=?" if close else ""
 
 
 def merged(before: Order, options: Mapping[str, Any]) -> Order:

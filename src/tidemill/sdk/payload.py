@@ -63,11 +63,21 @@ class Parameters:
         self._others = next((p.name for p in every if p.kind is p.VAR_KEYWORD), "")
 
     def bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> inspect.BoundArguments:
-        """The call as the function would take it; raises the `TypeError` that it would raise."""
+        """The call as the function would take it; raises the `TypeError` that it would raise.
+
+        Of a keyword that is none of its parameters it says which option may be meant.
+        """
         try:
             return self._signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.function_name}() {error}") from None
+            raise TypeError(f"{self.function_name}() {error}{self._hint(kwargs)}") from None
+
+    def _hint(self, kwargs: Mapping[str, Any]) -> str:
+        from tidemill.sdk import option  # jobs, which take calls as well, need nothing of it
+
+        known = {*self._signature.parameters, *option.NAMES}
+        hints = (option.hint(name) for name in kwargs if name not in known)
+        return "" if self._others else next(filter(None, hints), "")
 
     def takes(self, name: str, positional: int) -> bool:
         """Whether a call with so many positional arguments can take this keyword too."""

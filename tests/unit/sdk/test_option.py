@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -80,3 +81,56 @@ def test_a_queue_that_is_no_name_is_refused_before_anything_is_sent(queue: Any) 
     with pytest.raises(ValueError, match="must be the name of a job queue"):
         tm.job(queue=queue)
     assert option.order_of({"queue": None}).changes == (("queue", None),)
+
+
+@tm.job
+def doubled(item: int) -> int:
+    return 2 * item
+
+
+@pytest.mark.parametrize(
+    ("submit", "told"),
+    [
+        (lambda: doubled.submit(1, tennant="x"), r"'tennant'; did you mean tenant=\?$"),
+        (lambda: doubled.map([1], memmory=64), r"option memmory=; did you mean memory=\?$"),
+        (lambda: doubled.submit_many([((1,), {"tenant": "x"})]), "argument 'tenant'$"),
+        (lambda: doubled.submit(1, colour="green"), "argument 'colour'$"),
+    ],
+)
+def test_a_mistyped_option_is_told_what_it_may_mean(
+    submit: Callable[[], object], told: str
+) -> None:
+    with tm.eager(), pytest.raises(TypeError, match=told):
+        submit()
+
+
+@pytest.mark.parametrize(
+    ("take", "told"),
+    [
+        (doubled.map, r"^doubled\.map takes items, such as a list, or a map, not 5; use submit"),
+        (doubled.submit_many, r"^doubled\.submit_many takes a list of calls, not 5; use submit"),
+        (tm.checkpoint, r"^checkpoint\(\) takes the items of a loop, such as .*, not 5\.$"),
+    ],
+)
+def test_one_item_is_no_list_of_them(take: Callable[[Any], object], told: str) -> None:
+    with tm.eager(), pytest.raises(TypeError, match=told):
+        take(5)
+
+
+def test_a_method_is_no_job() -> None:
+    with pytest.raises(tm.SubmitError, match=r"Shop\.sell is a method and can't be a job; move it"):
+
+        class Shop:
+            @tm.job
+            def sell(self, item: int) -> int:
+                return item
+
+
+def test_a_function_that_a_class_holds_is_a_job() -> None:
+    class Shop:
+        @staticmethod
+        @tm.job
+        def price(item: int) -> int:
+            return 3 * item
+
+    assert Shop().price(2) == 6
