@@ -82,6 +82,26 @@ def test_runs_come_in_the_order_in_which_they_end(work: ModuleType, tmp_path: Pa
     assert next(order) is slow
 
 
+def test_many_runs_are_asked_for_at_once(server: LocalServer, work: ModuleType) -> None:
+    mapped = work.tenth.options(vcpus=0.1, environment={"FIXED": "/nowhere"}).map(range(110))
+    calls: list[Any] = []
+    events = client.current().client("batch").meta.events
+    assert mapped.wait(timeout=LONG_S) == "FAILED"
+    events.register("before-call.batch.DescribeJobs", lambda **told: calls.append(told))
+    ended = [*tm.as_completed([*mapped[:], mapped], timeout=LONG_S)]
+    assert ended[-1] is mapped
+    assert [run.index for run in ended[:-1]] == [*range(110)]
+    assert len(calls) == 2  # a hundred ids in each
+
+
+@pytest.mark.parametrize("wrong", [5, [5], ["a", "b"]])
+def test_what_cannot_end_is_refused_at_the_call(work: ModuleType, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="give it a list of the runs and maps"):
+        tm.as_completed(wrong)
+    with pytest.raises(TypeError, match="take one map's items by its own"):
+        tm.as_completed(work.square.map([]))
+
+
 def test_await_leaves_the_loop_to_others(work: ModuleType, tmp_path: Path) -> None:
     async def main() -> tuple[Any, int]:
         turns = 0

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from tidemill.sdk import failure, result, watch
-from tidemill.sdk.client import patience
+from tidemill.sdk.client import Connection, patience
 from tidemill.sdk.result import EXCEPTION
 from tidemill.sdk.run import MapRun, Run
 
@@ -22,27 +22,72 @@ def as_completed(runs: Iterable[H], timeout: float | None = None) -> Iterator[H]
 
     `TimeoutError` when not all have ended after `timeout` seconds.
     """
-    waiting = list(dict.fromkeys(runs))
+    return _as_completed(_checked(runs), timeout)
+
+
+def _checked(runs: Iterable[H]) -> list[H]:
+    is_several = isinstance(runs, Iterable) and not isinstance(runs, MapRun)
+    given: list[Any] = list(runs) if is_several else [runs]
+    for each in given:
+        if not is_several or not isinstance(each, Run | MapRun):
+            raise TypeError(
+                f"as_completed was given {each!r}; give it a list of the runs and maps that "
+                f"submit() and map() returned, or take one map's items by its own as_completed()."
+            )
+    return given
+
+
+def _as_completed(runs: list[H], timeout: float | None) -> Iterator[H]:
+    waiting = dict.fromkeys(runs)
     deadline = _Deadline(timeout)
     pace: watch.Pace | None = None
     while waiting:
-        ended = _ended(waiting)
-        yield from ended
-        waiting = [run for run in waiting if run not in ended]
+        for run in _ended(waiting):
+            del waiting[run]
+            yield run
         if waiting:
             deadline.check(len(waiting))
-            pace = pace or watch.Pace(waiting[0]._connection)
+            pace = pace or watch.Pace(next(iter(waiting))._connection)
             time.sleep(deadline.limit(pace.pause_s()))
 
 
-def _ended(runs: list[H]) -> list[H]:
-    """Those that have ended, asked for a hundred jobs at a time."""
-    ids = {id(run): run._current_ids() for run in runs}
-    asked = [*dict.fromkeys(job_id for each in ids.values() for job_id in each)]
-    known = next((run._connection for run in runs if ids[id(run)]), None)
-    sights = watch.look_at(known, asked) if known is not None else []
-    over = {job_id for job_id, sight in zip(asked, sights, strict=True) if sight.has_ended}
-    return [run for run in runs if over.issuperset(ids[id(run)]) and run._look().has_ended]
+def _ended(runs: Iterable[H]) -> list[H]:
+    """Those that have ended, asked for a hundred jobs at a time.
+
+    What failed may be under way again, by another process: that stands in S3, and is looked up
+    once for all the items of a map.
+    """
+    ids = {run: run._current_ids() for run in runs}
+    seen = _sights(ids)
+    again: dict[int, bool] = {}
+    found: list[H] = []
+    for run, asked in ids.items():
+        sights = [seen[job_id] for job_id in asked]
+        if not sights:
+            has_ended = run._look().has_ended  # it is no job: a map of nothing, or eager
+        else:
+            has_ended = all(sight.has_ended for sight in sights)
+        if has_ended and any(sight.status == failure.FAILED for sight in sights):
+            key = id(run._ledger)
+            if key not in again:
+                again[key] = run._ledger.refresh()
+            has_ended = not again[key]
+        if has_ended:
+            found.append(run)
+    return found
+
+
+def _sights(ids: Mapping[H, list[str]]) -> dict[str, watch.Sight]:
+    """All these runs' jobs now, each of the server that it was submitted to."""
+    asked: dict[Connection, dict[str, None]] = {}
+    for run, mine in ids.items():
+        if mine:
+            asked.setdefault(run._connection, {}).update(dict.fromkeys(mine))
+    return {
+        job_id: sight
+        for connection, every in asked.items()
+        for job_id, sight in zip(every, watch.look_at(connection, [*every]), strict=True)
+    }
 
 
 def of_map(mapped: MapRun[R], timeout: float | None) -> Iterator[Run[R]]:
