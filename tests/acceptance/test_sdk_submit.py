@@ -190,6 +190,68 @@ def test_the_limit_is_learned_from_the_refusal(server: LocalServer, work: Module
     assert mapped.status == "FAILED"
 
 
+def test_a_map_that_is_refused_half_way_leaves_nothing_waiting(
+    server: LocalServer, work: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.current(), "array_max", 2)
+    send, before, sent = submission.Submitter._send, named_like(server, "work-twice"), list[str]()
+
+    def refused(self: submission.Submitter, request: dict[str, Any], size: int) -> str:
+        if len(sent) == 2:
+            raise KeyboardInterrupt
+        sent.append(send(self, request, size))
+        return sent[-1]
+
+    monkeypatch.setattr(submission.Submitter, "_send", refused)
+    with pytest.raises(KeyboardInterrupt):
+        work.twice.map(range(6), delay="1h")
+    assert {*named_like(server, "work-twice")} - {*before} == {*sent}
+    for job_id in sent:
+        assert detail_of(server, job_id)["statusReason"] == "Not all of its map was taken."
+    sent.clear()
+    with pytest.raises(KeyboardInterrupt):
+        work.twice.map(range(6), key="goes on")  # with a key the two are left for the next
+    monkeypatch.undo()
+    monkeypatch.setattr(key, "TURN_S", 0.0)
+    assert client.current().array_max != 2  # what the limit was, the jobs that are there tell
+    mapped = work.twice.map(range(6), key="goes on")
+    assert [part.indices.text() for part in mapped._ledger.first] == ["0-1", "2-3", "4-5"]
+    assert [part.job_id for part in mapped._ledger.first[:2]] == sent
+    assert mapped.result(timeout=LONG_S) == [0, 2, 4, 6, 8, 10]
+
+
+def test_a_map_over_a_map_has_its_arrays(
+    work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = work.square.map(range(4))
+    monkeypatch.setattr(client.current(), "array_max", 3)
+    parts = work.square.map(range(4))
+    monkeypatch.setattr(client.current(), "array_max", 2)
+    for upstream, spans in ((whole, ["0-3"]), (parts, ["0-2", "3"])):
+        along = work.plus_one.map(upstream)
+        assert [part.indices.text() for part in along._ledger.first] == spans
+        assert along.result(timeout=LONG_S) == [1, 2, 5, 10]
+
+
+def test_a_map_over_arrays_that_are_too_large_by_now_waits_for_what_it_needs(
+    server: LocalServer, work: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = work.square.map(range(4))
+    send = submission.Submitter._send
+
+    def limited(self: submission.Submitter, request: dict[str, Any], size: int) -> str:
+        if size > 3:
+            raise submission._too_large(request["jobName"], size, 3)
+        return send(self, request, size)
+
+    monkeypatch.setattr(submission.Submitter, "_send", limited)
+    along = work.plus_one.map(whole)
+    assert [part.indices.text() for part in along._ledger.first] == ["0-2", "3"]
+    for part in along._ledger.first:
+        assert detail_of(server, part.job_id)["dependsOn"] == [{"jobId": whole.id}]
+    assert along.result(timeout=LONG_S) == [1, 2, 5, 10]
+
+
 def test_chunks_are_as_long_as_earlier_items_took(work: ModuleType, tmp_path: Path) -> None:
     first = work.twice.map(range(100), chunk="auto")
     assert first.children > 1
@@ -359,3 +421,35 @@ def test_a_submitter_that_was_overtaken_ends_its_own_job(
     gate.touch()
     assert run.result(timeout=LONG_S) == str(gate)
     assert detail_of(server, other)["statusReason"].startswith("Another submitter of the same key")
+
+
+def test_an_overtaken_submitter_of_several_arrays_ends_those_that_are_not_shared(
+    server: LocalServer, work: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.current(), "array_max", 2)
+    monkeypatch.setattr(key, "TURN_S", 0.0)
+    stopped, go_on = threading.Event(), threading.Event()
+    send, before = submission.Submitter._send, named_like(server, "work-twice-*")
+
+    def slow(self: submission.Submitter, request: dict[str, Any], size: int) -> str:
+        is_second = request["jobName"].endswith("-1")
+        if is_second and threading.current_thread() is not threading.main_thread():
+            stopped.set()
+            go_on.wait()
+        return send(self, request, size)
+
+    monkeypatch.setattr(submission.Submitter, "_send", slow)
+    with ThreadPoolExecutor(1) as pool:
+        overtaken = pool.submit(work.twice.map, range(6), key="slow", delay="1h")
+        stopped.wait()
+        mapped = work.twice.map(range(6), key="slow", delay="1h")
+        go_on.set()
+        ids = {part.job_id for part in mapped._ledger.first}
+        assert {part.job_id for part in overtaken.result()._ledger.first} == ids
+    others = {*named_like(server, "work-twice-*")} - {*before} - ids
+    assert (len(ids), len(others)) == (3, 2)  # the first array is both's
+    for other in others:
+        assert detail_of(server, other)["statusReason"] == key.OVERTAKEN
+    found = tm.run(mapped.id)
+    assert {part.job_id for part in found._ledger.first} == ids
+    found.cancel()

@@ -63,6 +63,14 @@ class IndexSet:
             return None
         return self._starts[which] + number - self._firsts[which]
 
+    def touches(self, other: IndexSet) -> bool:
+        """Whether they have a number in common."""
+        return any(
+            first <= other_last and other_first <= last
+            for first, last in self.ranges
+            for other_first, other_last in other.ranges
+        )
+
     def text(self) -> str:
         """The set as `parse` reads it."""
         return ",".join(

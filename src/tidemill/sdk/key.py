@@ -9,6 +9,10 @@ the same one.
 A submitter that is stopped for longer than its time between naming and submitting, and goes on
 after another took over, submits a second job; it finds out when it notes the id, ends its own, and
 gives the other's. That job may have begun by then, as any job may run twice that is retried.
+
+Two submitters of a map of several arrays may have submitted some each, and share others. The first
+to have all of them writes them down in the run's `jobs/0`; the other ends those of its own that are
+not among them.
 """
 
 from __future__ import annotations
@@ -29,6 +33,7 @@ DAY_S: Final = 86_400
 TURN_S: Final = 10.0
 """How long a submitter may take from naming a job to having submitted it."""
 KEEP_DAYS: Final = 1
+OVERTAKEN: Final = "Another submitter of the same key was first."
 _PAUSE_S: Final = 0.05
 _NAME_MAX: Final = 100
 
@@ -136,9 +141,7 @@ def _note(connection: Connection, url: str, claim: Claim, tag: str, made: H) -> 
         if found.age_s >= TURN_S and bucket.replace(connection, url, noted, found.tag) is not None:
             return made
         time.sleep(_PAUSE_S)
-    connection.client("batch").terminate_job(
-        jobId=made.id, reason="Another submitter of the same key was first."
-    )
+    connection.client("batch").terminate_job(jobId=made.id, reason=OVERTAKEN)
     return None
 
 

@@ -79,11 +79,11 @@ class Ledger:
 
     def current(self) -> list[Part]:
         """The jobs of which nothing was done again since: what still counts whole."""
-        later: list[Part] = []
+        later: list[IndexSet] = []
         found: list[Part] = []
         for parts in reversed(self._generations):
-            found += [part for part in parts if not any(_touch(part, other) for other in later)]
-            later += parts
+            found += [part for part in parts if not any(map(part.indices.touches, later))]
+            later += [part.indices for part in parts]
         return found[::-1]
 
     def job_id(self, index: int) -> str:
@@ -183,9 +183,19 @@ class Ledger:
         bucket.put(self.connection, self._url(number), _content(made))
         self._by_number[number] = made
 
-    def note_first(self) -> None:
-        """Write down the first jobs, so that they are found from the id of any other."""
-        bucket.put(self.connection, self._url(0), _content(self.first))
+    def note_first(self) -> list[Part]:
+        """Write down the first jobs, so that they are found from the id of any other.
+
+        Where another submitter of the same run has, its jobs are the run's; those of this one's
+        that are not among them are returned.
+        """
+        if bucket.put_new(self.connection, self._url(0), _content(self.first)) is not None:
+            return []
+        noted = _read(self.connection, self._url(0))
+        ids = {part.job_id for part in noted}
+        lost = [part for part in self.first if part.job_id not in ids]
+        self._by_number[0] = noted
+        return lost
 
     def note_dependent(self, job_id: str) -> None:
         """Write down that another job waits for this run."""
@@ -206,14 +216,6 @@ def shards_of(connection: Connection, run_url: str) -> list[Part]:
     raise TidemillError(
         f"The map under {run_url} was never wholly submitted, or what was kept of it has expired; "
         f"submit it again."
-    )
-
-
-def _touch(part: Part, other: Part) -> bool:
-    return any(
-        first <= other_last and other_first <= last
-        for first, last in part.indices.ranges
-        for other_first, other_last in other.indices.ranges
     )
 
 

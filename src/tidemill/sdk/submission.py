@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from tidemill.sdk import bucket, bundle, concurrency, definition, expiry, key, limit, payload
+from tidemill.sdk import bucket, bundle, concurrency, definition, expiry, key, limit, payload, watch
 from tidemill.sdk.client import Connection
 from tidemill.sdk.codec import Encoded
 from tidemill.sdk.context import TENANT_VARIABLE, TIMEOUT_VARIABLE
@@ -182,41 +182,54 @@ class Submitter:
 
     def submit(self, plan: Plan) -> Ledger:
         """The jobs of a plan: one, or several arrays where one would be too large."""
-        most = self.connection.array_max or plan.size
-        if plan.size <= most:
-            try:
-                parts = [self._part(plan, IndexSet.span(0, plan.size), "")]
-            except _TooLarge as refused:
-                self.connection.array_max = most = refused.most
-            else:
-                return self._ledger(plan, parts)
-        spans = [
-            IndexSet.span(first, min(most, plan.size - first))
-            for first in range(0, plan.size, most)
-        ]
-        ledger = self._ledger(plan, self._shards(plan, spans))
-        ledger.note_first()
-        return ledger
+        spans = self._spans(plan)
+        try:
+            return self._arrays(plan, spans)
+        except _TooLarge as refused:
+            spans = _split(plan.size, refused.most)
+        return self._arrays(plan, spans)
 
-    def _shards(self, plan: Plan, spans: Sequence[IndexSet]) -> list[Part]:
-        """An array for each span; what was submitted is ended where a later one is refused."""
+    def _spans(self, plan: Plan) -> list[IndexSet]:
+        """Which children each array does: those of upstream's, where each waits for its like."""
+        for each in plan.upstream:
+            if each.is_along:
+                return [part.indices for part in each.ledger.first]
+        return _split(plan.size, self.connection.array_max or plan.size)
+
+    def _arrays(self, plan: Plan, spans: Sequence[IndexSet]) -> Ledger:
+        """An array for each span.
+
+        What was submitted is ended where a later one is refused, which nobody would have a handle
+        of; with a key, it is what the next submission under the key goes on with.
+        """
         made = list[Part]()
         try:
             for at, span in enumerate(spans):
-                made.append(self._part(plan, span, f"#{span[0]}", at))
-        except Exception:
-            batch = self.connection.client("batch")
-            for part in made:
-                batch.terminate_job(jobId=part.job_id, reason="Not all of its map was taken.")
+                made.append(self._part(plan, span, f"#{span[0]}" if len(spans) > 1 else "", at))
+            ledger = Ledger(self.connection, plan.run_url, [made])
+            if len(spans) > 1:
+                self._end(ledger.note_first(), key.OVERTAKEN)
+            self._note_upstream(plan, ledger)
+        except BaseException as error:
+            if self._claim is None:
+                try:
+                    self._end(made, "Not all of its map was taken.")
+                except Exception as unended:  # noqa: BLE001 - what came first is what is raised
+                    ids = ", ".join(part.job_id for part in made)
+                    error.add_note(f"Not all of these jobs could be ended: {ids}: {unended}")
             raise
-        return made
+        return ledger
 
-    def _ledger(self, plan: Plan, parts: list[Part]) -> Ledger:
+    def _end(self, parts: Iterable[Part], reason: str) -> None:
+        batch = self.connection.client("batch")
+        for part in parts:
+            batch.terminate_job(jobId=part.job_id, reason=reason)
+
+    def _note_upstream(self, plan: Plan, ledger: Ledger) -> None:
         given = (getattr(each, "_ledger", None) for each in self._order.depends_on)
         ledgers = [*(each.ledger for each in plan.upstream), *filter(None, given)]
-        for ledger in {ledger.run_url: ledger for ledger in ledgers}.values():
-            ledger.note_dependent(parts[0].job_id)
-        return Ledger(self.connection, plan.run_url, [parts])
+        for upstream in {each.run_url: each for each in ledgers}.values():
+            upstream.note_dependent(ledger.first[0].job_id)
 
     def again(self, plan: Plan, indices: IndexSet, generation: int) -> list[Part]:
         """Jobs that do these children of a run again."""
@@ -231,7 +244,7 @@ class Submitter:
         size = len(indices)
         if size > 1:
             request["arrayProperties"] = {"size": size}
-        dependencies = [*self._dependencies(plan, shard, size)]
+        dependencies = [*self._dependencies(plan, indices)]
         if dependencies:
             request["dependsOn"] = dependencies
         if self._claim is not None:
@@ -239,15 +252,17 @@ class Submitter:
             if self._is_again:
                 found = key.find_job(self.connection, self.queue, request["jobName"])
                 if found is not None:
+                    there = watch.look(self.connection, found).size
+                    if there != size:  # the first array of several: one was refused then
+                        raise _too_large(request["jobName"], size, there)
                     return Part(found, indices)
         return Part(self._send(request, size), indices)
 
-    def _dependencies(self, plan: Plan, shard: int, size: int) -> Iterable[dict[str, str]]:
+    def _dependencies(self, plan: Plan, indices: IndexSet) -> Iterable[dict[str, str]]:
         ids: dict[str, dict[str, str]] = {}
         for each in plan.upstream:
-            if each.is_along and not each.ledger.is_retried:
-                part = each.ledger.first[shard]
-                ids[part.job_id] = {"type": "N_TO_N"} if size > 1 else {}
+            if each.is_along:
+                ids |= _along(each.ledger, indices)
             else:
                 ids |= {job_id: {} for job_id in each.ids}
         for given in self._order.depends_on:
@@ -332,19 +347,46 @@ class Submitter:
             if size > ARRAY_MAX or told is not None:
                 most = int(told[1]) if told else ARRAY_MAX
                 if size > most:
-                    raise _TooLarge(most) from error
+                    self.connection.array_max = most
+                    raise _too_large(request["jobName"], size, most) from error
             count = f" of {size:,} children" if size > 1 else ""
             raise SubmitError(
                 f"The job {request['jobName']}{count} was refused: {message}{_hint(request)}"
             ) from error
 
 
-class _TooLarge(Exception):
+class _TooLarge(SubmitError):
     """An array of this size was refused; `most` would be taken."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
+    def __init__(self, message: str, most: int) -> None:
+        super().__init__(message)
         self.most = most
+
+
+def _too_large(name: str, size: int, most: int) -> _TooLarge:
+    return _TooLarge(
+        f"The job {name} of {size:,} children was refused, and one of {most:,} would be taken; "
+        f"submit it again.",
+        most,
+    )
+
+
+def _split(size: int, most: int) -> list[IndexSet]:
+    return [IndexSet.span(first, min(most, size - first)) for first in range(0, size, most)]
+
+
+def _along(upstream: Ledger, indices: IndexSet) -> dict[str, dict[str, str]]:
+    """What these children wait for: each for its like, where an upstream job does the same ones.
+
+    Else for the whole jobs that do theirs: after a retry, or when arrays must be smaller by now.
+    """
+    return {
+        part.job_id: (
+            {"type": "N_TO_N"} if part.indices.ranges == indices.ranges and len(indices) > 1 else {}
+        )
+        for part in upstream.current()
+        if part.indices.touches(indices)
+    }
 
 
 def _hint(request: dict[str, Any]) -> str:
