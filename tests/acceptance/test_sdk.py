@@ -99,8 +99,47 @@ def test_an_exception_is_raised_again_with_its_traceback(work: ModuleType) -> No
 
 def test_what_hangs_on_a_failure_says_so(work: ModuleType) -> None:
     failing = work.sell.submit(7)
-    with pytest.raises(tm.JobFailed, match="Dependent Job failed"):
+    last = work.echo.submit(work.echo.submit(failing))
+    with pytest.raises(tm.JobFailed, match="Dependent Job failed") as caught:
+        last.result(timeout=LONG_S)
+    assert f"; sell (job {failing.id}) raised OutOfStock: no item 7." in str(caught.value)
+    assert type(caught.value.__cause__) is work.OutOfStock
+    assert "in sell" in str(caught.value.__cause__.__cause__)
+
+
+def test_what_hangs_on_a_map_names_the_item_that_failed(work: ModuleType) -> None:
+    failing = work.sell.map([1, 2, 3, 4, 7, 6], chunk=2)
+    along = work.square.map(failing)
+    with pytest.raises(tm.JobFailed, match=r"item 4 of sell .*:2. raised OutOfStock: no item 7"):
         work.echo.submit(failing).result(timeout=LONG_S)
+    with pytest.raises(tm.JobFailed, match="Dependent Job failed") as caught:
+        along.result(timeout=LONG_S)
+    assert type(caught.value.__cause__) is work.OutOfStock
+
+
+def test_what_hangs_on_another_job_or_a_killed_one_says_how_that_ended(
+    server: LocalServer, work: ModuleType
+) -> None:
+    killed = work.killed.submit()
+    with pytest.raises(tm.JobFailed, match=f"; killed .job {killed.id}. failed: .*code 137.$"):
+        work.echo.submit(killed).result(timeout=LONG_S)
+    batch = server.client("batch")
+    definition = batch.register_job_definition(
+        jobDefinitionName="another",
+        type="container",
+        containerProperties={
+            "image": "any",
+            "command": ["false"],
+            "resourceRequirements": [
+                {"type": "VCPU", "value": "1"},
+                {"type": "MEMORY", "value": "64"},
+            ],
+        },
+    )["jobDefinitionArn"]
+    other = batch.submit_job(jobName="others", jobQueue="default", jobDefinition=definition)
+    with pytest.raises(tm.JobFailed, match=r"; others .* failed: .*exit code 1.$") as caught:
+        work.square.submit(2, depends_on=other["jobId"]).result(timeout=LONG_S)
+    assert type(caught.value.__cause__) is tm.JobFailed
 
 
 def test_a_job_that_was_killed_says_how(work: ModuleType) -> None:

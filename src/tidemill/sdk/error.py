@@ -14,8 +14,9 @@ class SubmitError(TidemillError):
 class JobFailed(TidemillError):
     """A job ended without a result, and not by an exception of its function.
 
-    It was killed, timed out, cancelled, or something that it depends on failed. An exception that
-    the function raised is raised again as what it was, with `RemoteTraceback` as its cause.
+    It was killed, timed out, cancelled, or something that it depends on failed, whose exception is
+    then the cause. An exception that the function raised is raised again as what it was, with
+    `RemoteTraceback` as its cause.
     """
 
     def __init__(self, message: str, *, job_id: str) -> None:

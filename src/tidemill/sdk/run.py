@@ -93,7 +93,7 @@ class Run(Handle[R]):
         if found is not None and found.kind == results.EXCEPTION:
             raise self._verdict(found)
         if found is None or sight.status != "SUCCEEDED":
-            raise failure_of(sight, self._told(), self.id)
+            raise failure_of(self._connection, sight, self._told(), self.id)
         self._found = found
         return self._value(found)
 
@@ -326,9 +326,9 @@ class MapRun(Handle[R]):
                 raise told.error
         missing = next((index for index in range(self.children) if index not in found), None)
         if missing is None or self.children == 1 or not sight.ended:
-            raise failure_of(sight, self._told(), self.id)
+            raise failure_of(self._connection, sight, self._told(), self.id)
         child = self.child(missing)
-        error = failure_of(child._look(), child._told(), child.id)
+        error = failure_of(self._connection, child._look(), child._told(), child.id)
         error.add_note(others)
         raise error
 
