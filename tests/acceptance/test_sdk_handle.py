@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 import tidemill as tm
-from tidemill.sdk import client
+from tidemill.sdk import client, completion
 from tidemill.sdk.local import LocalServer, local
 
 PROJECT = Path(__file__).parent / "sdk_project"
@@ -56,6 +56,26 @@ def test_a_maps_items_come_as_they_end(work: ModuleType, tmp_path: Path) -> None
     Path(gates[0]).touch()
     assert [run.index for run in ended] == [0]
     assert list(mapped) == gates
+
+
+def test_results_are_listed_for_a_share_of_the_time(
+    work: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gates = [tmp_path / name for name in "abc"]
+    mapped = work.gated.options(vcpus=0.25, memory=64).map(map(str, gates))
+    gates[0].touch()
+    mapped[0].wait(timeout=LONG_S)
+    monkeypatch.setattr(completion, "LISTING_SHARE", 1e-6)
+    ended = mapped.as_completed(timeout=1)
+    assert next(ended).index == 0
+    gates[1].touch()
+    mapped[1].wait(timeout=LONG_S)
+    with pytest.raises(TimeoutError, match="2 have not ended"):
+        next(ended)  # the second was not listed: a listing had just been
+    ended = mapped.as_completed(timeout=LONG_S)
+    assert [next(ended).index, next(ended).index] == [0, 1]
+    gates[2].touch()
+    assert next(ended).index == 2  # the last listing waits for nothing
 
 
 def test_what_failed_comes_among_the_rest(work: ModuleType) -> None:

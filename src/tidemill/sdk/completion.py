@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from tidemill.sdk import failure, result, watch
 from tidemill.sdk.client import Connection, patience
@@ -14,7 +14,9 @@ from tidemill.sdk.run import MapRun, Run
 R = TypeVar("R")
 AnyRun = Run[Any] | MapRun[Any]
 H = TypeVar("H", bound=AnyRun)
-_PATIENCE_S = 0.5
+LISTING_SHARE: Final = 0.2
+"""How much of the time of waiting for a map's items may go into listing them."""
+_PATIENCE_S: Final = 0.5
 
 
 def as_completed(runs: Iterable[H], timeout: float | None = None) -> Iterator[H]:
@@ -93,20 +95,29 @@ def _sights(ids: Mapping[H, list[str]]) -> dict[str, watch.Sight]:
 def of_map(mapped: MapRun[R], timeout: float | None) -> Iterator[Run[R]]:
     """The items of a map as they end.
 
-    Results are listed when the service has counted more ends; what has failed without a word is
-    asked of it when it has counted more failures.
+    Results are listed when the service has counted more ends, and what has failed without a word
+    then too; of a large map each takes many pages, so that they are listed only for a share of the
+    time.
     """
     deadline = _Deadline(timeout)
     pace = watch.Pace(mapped._connection)
+    share = Share(LISTING_SHARE)
     given: set[int] = set()
     counted = (0, 0)
     while len(given) < mapped.children:
         with patience(deadline.limit(_PATIENCE_S)):
             sight = mapped._look()
-        if sight.has_ended or (sight.ended, sight.failed) != counted:
-            for child, runs in _new(mapped, given, sight.failed > 0):
+        is_changed = (sight.ended, sight.failed) != counted and share.is_due(time.monotonic())
+        if sight.has_ended or is_changed:
+            start_s = time.monotonic()
+            names, failed = _listed(mapped, given, sight.failed > 0)
+            share.spend(start_s, time.monotonic())
+            for child, found in result.load(mapped._connection, mapped._url, names).items():
                 given.add(child)
-                yield from runs
+                yield from mapped._ended(child, found)
+            for child in failed:
+                given.add(child)
+                yield from mapped._ended(child, None)
             counted = (sight.ended, sight.failed)
         if sight.has_ended:
             break
@@ -117,19 +128,37 @@ def of_map(mapped: MapRun[R], timeout: float | None) -> Iterator[Run[R]]:
             yield from mapped._ended(child, None)
 
 
-def _new(
+def _listed(
     mapped: MapRun[R], given: set[int], has_failed: bool
-) -> Iterator[tuple[int, Iterator[Run[R]]]]:
-    """The children that have ended and are not among `given`, with their items' runs."""
-    connection, url = mapped._connection, mapped._url
-    names = result.listed(connection, url)
-    good = [name for name in names.values() if name.kind != EXCEPTION and name.index not in given]
-    for child, found in result.load(connection, url, good).items():
-        yield child, mapped._ended(child, found)
-    if has_failed:
-        for child in failure.failed_children(mapped._ledger):
-            if child not in given:
-                yield child, mapped._ended(child, None)
+) -> tuple[list[result.Name], list[int]]:
+    """The children that have ended and are not among `given`: results' names, and who has none."""
+    listed = result.listed(mapped._connection, mapped._url)
+    names = {
+        index: name
+        for index, name in listed.items()
+        if name.kind != EXCEPTION and index not in given
+    }
+    failed = failure.failed_children(mapped._ledger) if has_failed else {}
+    return [*names.values()], [
+        child for child in failed if child not in given and child not in names
+    ]
+
+
+class Share:
+    """Lets a thing be done again and again for no more than a share of the time, on average."""
+
+    def __init__(self, share: float) -> None:
+        """`share` is more than 0 and at most 1."""
+        self._pause_per_s = 1 / share - 1
+        self._due_s = 0.0
+
+    def is_due(self, now_s: float) -> bool:
+        """Whether so much time has passed since it was done."""
+        return now_s >= self._due_s
+
+    def spend(self, start_s: float, end_s: float) -> None:
+        """Count of the time from `start_s` to `end_s`, in which it was done."""
+        self._due_s = end_s + (end_s - start_s) * self._pause_per_s
 
 
 class _Deadline:
