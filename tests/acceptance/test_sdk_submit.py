@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import itertools
 import os
@@ -15,7 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import pytest
 
@@ -104,6 +105,29 @@ def test_a_job_waits_for_others_and_for_its_time(work: ModuleType, tmp_path: Pat
     assert after.result(timeout=LONG_S) == 4
     assert later.status != "SUCCEEDED"
     later.cancel()
+
+
+def test_who_waits_for_what_can_never_run_is_warned_once(work: ModuleType) -> None:
+    async def awaited(job_id: str) -> object:
+        return await cast("tm.Run[object]", tm.run(job_id))
+
+    large = work.square.submit(1, vcpus=1000)
+    behind, after = work.square.submit(2), work.square.submit(work.square.submit(large))
+    other = rf"waits for work-square \(job {large.id}\), which can't run as .* needs 1000 vCPU"
+    try:
+        with pytest.warns(UserWarning, match=f"{large.id}. can't run as .*; cancel") as told:
+            for _ in range(2):
+                with pytest.raises(TimeoutError, match="is still RUNNABLE"):
+                    large.result(timeout=0.1)
+        assert [each.filename for each in told] == [__file__]
+        for waiting in (behind, after):
+            with pytest.raises(UserWarning, match=other):  # an error, as the tests take warnings
+                waiting.result(timeout=LONG_S)
+        with pytest.raises(UserWarning, match=other):
+            asyncio.run(awaited(behind.id))
+    finally:
+        large.cancel()
+    assert behind.result(timeout=LONG_S) == 4
 
 
 @pytest.mark.parametrize(

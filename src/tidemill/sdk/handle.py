@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final, Generic, NoReturn, Self, TypeVar
 
 from tidemill.sdk import watch
+from tidemill.sdk.blockage import Blockage
 from tidemill.sdk.client import Connection
 from tidemill.sdk.codec import Encoded, decode
 from tidemill.sdk.ledger import Ledger
@@ -91,31 +92,45 @@ class Handle(Generic[R]):
         """Return its status once it has ended; `TimeoutError` after `timeout` seconds.
 
         `progress` paints a bar on the terminal; `on_progress` is called with a `Progress` each
-        time that it has changed.
+        time that it has changed. Warns once when it, or what it waits for, can't run as things are
+        set up, unless the bar says so.
         """
         return self._wait(timeout, progress, on_progress).status
 
     def _wait(
         self, timeout_s: float | None, progress: bool, on_progress: OnProgress | None = None
     ) -> Sight:
+        heed = self._blockage.see
         if not progress and on_progress is None:
-            sight = watch.until_end(self._connection, self._look, timeout_s)
+            sight = watch.until_end(self._connection, self._look, timeout_s, heed=heed)
         else:
             with Bar(self._name, self._progress, is_shown=progress, tell=on_progress) as bar:
-                sight = watch.until_end(self._connection, self._look, timeout_s, bar.see)
+                told = None if bar.is_shown else heed  # the bar shows the reason
+                sight = watch.until_end(self._connection, self._look, timeout_s, bar.see, told)
         if not sight.has_ended:
-            told = f": {sight.why}" if sight.why else ""
-            raise TimeoutError(
-                f"{self._told()} is still {sight.status} after {timeout_s:g} s{told}"
-            )
+            why = f": {sight.why}" if sight.why else ""
+            raise TimeoutError(f"{self._told()} is still {sight.status} after {timeout_s:g} s{why}")
         return sight
+
+    @functools.cached_property
+    def _blockage(self) -> Blockage:
+        return Blockage(self._connection, self._told())
+
+    def _look_and_heed(self) -> tuple[Sight, str | None]:
+        sight = self._look()
+        return sight, self._blockage.find(sight)
 
     async def _awaited(self) -> Any:
         """The result, while the event loop goes on with other work."""
         import asyncio
 
         pace = watch.Pace(self._connection)
-        while not (await asyncio.to_thread(self._look)).has_ended:  # noqa: ASYNC110 - it ends elsewhere
+        while True:
+            sight, told = await asyncio.to_thread(self._look_and_heed)
+            if sight.has_ended:
+                break
+            if told is not None:  # here, where the line that awaits is found
+                self._blockage.warn(told)
             await asyncio.sleep(pace.pause_s())
         return await asyncio.to_thread(self.result)
 

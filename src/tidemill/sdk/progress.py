@@ -105,7 +105,8 @@ class Bar:
         self._tell = tell
         self._start_s = time.monotonic()
         self._seen_s = -_REPORTS_EVERY_S
-        self._is_shown = is_shown and sys.stderr.isatty()
+        self.is_shown = is_shown and sys.stderr.isatty()
+        """Whether anything is painted."""
         self._line = ""
         self._sight: Sight | None = None
         self._progress: Progress | None = None
@@ -124,7 +125,7 @@ class Bar:
 
     def see(self, sight: Sight) -> None:
         """Tell and show this sight of the job, if there is anything new in it."""
-        if not self._is_shown and self._tell is None:
+        if not self.is_shown and self._tell is None:
             return
         now_s = time.monotonic()
         is_same = self._sight is not None and _counts(self._sight) == _counts(sight)
@@ -137,7 +138,7 @@ class Bar:
         self._progress = progress
         if self._tell is not None:
             self._tell(progress)
-        if self._is_shown:
+        if self.is_shown:
             self._paint(line(self._label, progress, now_s - self._start_s))
 
     def _paint(self, text: str) -> None:

@@ -22,6 +22,7 @@ _PAUSE_MAX_S: Final = 1.0
 _PAUSE_SHARE: Final = 0.1  # of the time waited so far, so that a short job is not waited for long
 _PATIENCE_S: Final = 20.0
 _SEEN_EVERY_S: Final = 0.1
+_HEEDED_S: Final = 1.0
 _PAUSE_ON_AWS_S: Final = (1.0, 10.0)
 
 
@@ -93,10 +94,12 @@ def until_end(
     look: Callable[[], Sight],
     timeout_s: float | None,
     seen: Callable[[Sight], None] | None = None,
+    heed: Callable[[Sight], None] | None = None,
 ) -> Sight:
     """Wait until what `look` sees has ended; the last sight also when `timeout_s` passes first.
 
-    `seen` is told each time.
+    `seen` is told of each change soon; `heed` of what there is to see after a second, and now and
+    then.
     """
     start_s = time.monotonic()
     shortest_s, longest_s = pauses_s(connection)
@@ -105,12 +108,16 @@ def until_end(
         waited_s = asked_s - start_s
         pause_s = min(max(shortest_s, waited_s * _PAUSE_SHARE), longest_s)
         patience_s = _PATIENCE_S if seen is None else max(pause_s, _SEEN_EVERY_S)
+        if heed is not None and waited_s < _HEEDED_S:
+            patience_s = min(patience_s, _HEEDED_S)
         if timeout_s is not None:
             patience_s = min(patience_s, max(0.0, timeout_s - waited_s))
         with patience(patience_s):
             sight = look()
         if seen is not None:
             seen(sight)
+        if heed is not None:
+            heed(sight)
         answered_s = time.monotonic()
         waited_s = answered_s - start_s
         if sight.has_ended or (timeout_s is not None and waited_s >= timeout_s):
