@@ -93,7 +93,7 @@ class Connection:
 
     @functools.cached_property
     def sender(self) -> Sender:
-        """What sends SubmitJob."""
+        """What sends SubmitJob and DescribeJobs."""
         from tidemill.sdk.sender import Sender
 
         return Sender(self)
@@ -127,6 +127,11 @@ def patience(seconds: float) -> Iterator[None]:
         yield
     finally:
         _patience_s.reset(token)
+
+
+def patience_s() -> float:
+    """For how long a call of DescribeJobs may wait now, in seconds."""
+    return _patience_s.get()
 
 
 def _tell_patience(params: dict[str, Any], **_: Any) -> None:

@@ -1,11 +1,11 @@
-"""SubmitJob at little cost, to a server of ours: a web request that submits a job should not wait.
+"""SubmitJob and DescribeJobs at little cost, to a server of ours: a web request should not wait.
 
-boto3 takes several times as long over a call as the server does. So to a plain HTTP endpoint this
-one call is sent by itself, over a connection that each thread keeps; to AWS, over TLS and through
-proxies boto3 sends it. A refusal is boto3's to tell: it makes the call again, and raises.
+boto3 takes several times as long over a call as the server does. So to a plain HTTP endpoint these
+two are sent by themselves, over a connection that each thread keeps; to AWS, over TLS and through
+proxies boto3 sends them. A refusal is boto3's to tell: it makes the call again, and raises.
 
-A call whose reply was lost is sent again under the same invocation id and the number of the try, as
-boto3 does, by which the server knows it: it submits once.
+A submission whose reply was lost is sent again under the same invocation id and the number of the
+try, as boto3 does, by which the server knows it: it submits once.
 """
 
 from __future__ import annotations
@@ -18,15 +18,18 @@ import threading
 import time
 import urllib.request
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from tidemill.sdk import client
 from tidemill.sdk.signature import signed_headers
 
 if TYPE_CHECKING:
     from tidemill.sdk.client import Connection
 
-_PATH: Final = "/v1/submitjob"
+_SUBMIT: Final = "/v1/submitjob"
+_DESCRIBE: Final = "/v1/describejobs"
 _TIMEOUT_S: Final = 60.0
 _PAUSES_S: Final = (0.0, 0.25, 0.5, 1.0, 2.0, 0.0)
 """After each try."""
@@ -34,7 +37,7 @@ _AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 
 
 class Sender:
-    """Sends SubmitJob over one `Connection`, from any thread."""
+    """Sends SubmitJob and DescribeJobs over one `Connection`, from any thread."""
 
     def __init__(self, connection: Connection) -> None:
         self._batch = connection.client("batch")
@@ -56,6 +59,27 @@ class Sender:
         answer = self._send(request) if self._is_direct else None
         return str((answer or self._batch.submit_job(**request))["jobId"])
 
+    def describe_jobs(self, job_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The jobs' details, up to a hundred; raises what boto3's `describe_jobs` raises."""
+        answer = self._ask({"jobs": [*job_ids]}) if self._is_direct else None
+        found: list[dict[str, Any]] = (answer or self._batch.describe_jobs(jobs=job_ids))["jobs"]
+        return found
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        """The answer of DescribeJobs, or None where boto3 is to ask."""
+        patience_s = client.patience_s()
+        extra = {"x-tidemill-wait": f"{patience_s:.3f}"} if patience_s else {}
+        try:
+            body = json.dumps(request).encode("ascii")
+            status, content = self._exchange(_DESCRIBE, body, extra)
+        except (OSError, http.client.HTTPException):
+            self._drop()
+            return None
+        if status != 200:
+            return None
+        answer: dict[str, Any] = json.loads(content)
+        return answer
+
     def _send(self, request: dict[str, Any]) -> dict[str, Any] | None:
         """The answer, or None where boto3 is to ask and to tell what is wrong."""
         body = json.dumps(request).encode("ascii")
@@ -64,7 +88,10 @@ class Sender:
             lost: Exception | None = None
             status, content = 0, b""
             try:
-                status, content = self._exchange(body, invocation, attempt)
+                tries = {"amz-sdk-request": f"attempt={attempt}"}
+                status, content = self._exchange(
+                    _SUBMIT, body, {"amz-sdk-invocation-id": invocation, **tries}
+                )
             except (OSError, http.client.HTTPException) as error:
                 self._drop()
                 lost = error
@@ -89,20 +116,19 @@ class Sender:
             told = ClientError({"Error": error, "ResponseMetadata": metadata}, "SubmitJob")
         return told
 
-    def _exchange(self, body: bytes, invocation: str, attempt: int) -> tuple[int, bytes]:
+    def _exchange(self, path: str, body: bytes, extra: Mapping[str, str]) -> tuple[int, bytes]:
         credentials = self._session.get_credentials().get_frozen_credentials()
         headers = signed_headers(
-            *(credentials, self._region, self._host, _PATH, body, time.time()),
+            *(credentials, self._region, self._host, path, body, time.time()),
             service="batch",
             method="POST",
         )
         headers["content-type"] = "application/json"
         headers["content-length"] = str(len(body))
-        headers["amz-sdk-invocation-id"] = invocation
-        headers["amz-sdk-request"] = f"attempt={attempt}"
+        headers.update(extra)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         sock = self._socket()
-        sock.sendall(f"POST {_PATH} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
+        sock.sendall(f"POST {path} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body)
         answer = http.client.HTTPResponse(sock, method="POST")
         answer.begin()
         content = answer.read()

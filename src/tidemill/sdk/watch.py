@@ -51,10 +51,9 @@ def look(connection: Connection, job_id: str) -> Sight:
 
 def look_at(connection: Connection, job_ids: Sequence[str]) -> list[Sight]:
     """The jobs now, in the order of their ids; `TidemillError` names one that is not known."""
-    batch = connection.client("batch")
     found: dict[str, Sight] = {}
     for start in range(0, len(job_ids), _ASKED_MAX):
-        for detail in batch.describe_jobs(jobs=job_ids[start : start + _ASKED_MAX])["jobs"]:
+        for detail in connection.sender.describe_jobs(job_ids[start : start + _ASKED_MAX]):
             found[detail["jobId"]] = _sight(detail)
     missing = next((job_id for job_id in job_ids if job_id not in found), None)
     if missing is not None:
