@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -102,16 +102,22 @@ def test_runs_come_in_the_order_in_which_they_end(work: ModuleType, tmp_path: Pa
     assert next(order) is slow
 
 
-def test_many_runs_are_asked_for_at_once(server: LocalServer, work: ModuleType) -> None:
+def test_many_runs_are_asked_for_at_once(work: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     mapped = work.tenth.options(vcpus=0.1, environment={"FIXED": "/nowhere"}).map(range(110))
-    calls: list[Any] = []
-    events = client.current().client("batch").meta.events
+    calls: list[int] = []
+    sender = client.current().sender
+    describe = sender.describe_jobs
+
+    def counted(job_ids: Sequence[str]) -> list[dict[str, Any]]:
+        calls.append(len(job_ids))
+        return describe(job_ids)
+
     assert mapped.wait(timeout=LONG_S) == "FAILED"
-    events.register("before-call.batch.DescribeJobs", lambda **told: calls.append(told))
+    monkeypatch.setattr(sender, "describe_jobs", counted)
     ended = [*tm.as_completed([*mapped[:], mapped], timeout=LONG_S)]
     assert ended[-1] is mapped
     assert [run.index for run in ended[:-1]] == [*range(110)]
-    assert len(calls) == 2  # a hundred ids in each
+    assert calls == [100, 11]
 
 
 @pytest.mark.parametrize("wrong", [5, [5], ["a", "b"]])

@@ -72,3 +72,15 @@ def test_what_may_have_been_taken_is_not_submitted_anew(
     assert (len(heads), len(ids)) == (3, 1)
     if error is ClientError:
         assert "full" in str(raised.value)
+
+
+@pytest.mark.parametrize("answer", [b"", BUSY])
+def test_a_look_that_goes_wrong_is_left_to_boto3(answer: bytes, impatient: None) -> None:
+    server = Answering(answer)
+    server.start()
+    found = {"jobs": [{"jobId": "x", "status": "RUNNING"}]}
+    with server.listening:
+        sending = sender_to(server)
+        sending._batch.describe_jobs = lambda jobs: found if jobs == ["x"] else None
+        assert sending.describe_jobs(["x"]) == found["jobs"]
+    assert server.asked[0].startswith(b"POST /v1/describejobs HTTP/1.1\r\n")
