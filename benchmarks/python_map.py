@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from benchmarks import celery_peer
 from benchmarks.report import claim, median
 from benchmarks.warmed import noop
-from tidemill.sdk import client
 from tidemill.sdk.local import local
 
 ITEMS = 5_000
@@ -47,8 +46,7 @@ def map_rate(chunk: int) -> float:
 def main() -> None:
     """Measure and print."""
     with contextlib.ExitStack() as stack:
-        before = client.use(stack.enter_context(local()).connection())
-        stack.callback(client.use, before)
+        stack.enter_context(local())
         peer = _peer(stack)
         map_rate(ITEMS)  # the first job of a module waits for its interpreter to warm up
         rows = [(*fork_rates(), map_rate(1), map_rate(CHUNK), peer(ITEMS)) for _ in range(RUNS)]

@@ -14,44 +14,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import COMMAND, DEADLINE_S, clean_environment, run, sentence, until
+from shell import COMMAND, DEADLINE_S, Shell, run, until
 
-from tidemill.sdk.local import LocalServer
+from tidemill.sdk.local import LocalServer, private
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    started = LocalServer(tmp_path_factory.mktemp("home") / "data").start()
-    yield started
-    started.stop()
-
-
-class Shell:
-    """A user's shell in a folder of their own."""
-
-    def __init__(self, home: Path, data: Path) -> None:
-        self.home = home
-        self.environment = clean_environment(home, TIDEMILL_DATA=str(data))
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        """What a command printed that exits with `code`."""
-        done = run(*arguments, environment=self.environment, cwd=self.home)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def refused(self, *arguments: str, code: int = 1) -> str:
-        """The one sentence by which a command is refused."""
-        done = run(*arguments, environment=self.environment, cwd=self.home)
-        return sentence(done, code)
-
-    def noted(self, *arguments: str, code: int = 0) -> str:
-        """What a command said beside its output."""
-        done = run(*arguments, environment=self.environment, cwd=self.home)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stderr
-
-    def submit(self, *arguments: str) -> str:
-        return self("submit", *arguments).strip()
+def server() -> Iterator[LocalServer]:
+    with private() as started:
+        yield started
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import clean_environment, run, sentence, until
+from shell import Shell, run, sentence, until
 from terminal import terminal
 
-from tidemill.sdk.local import LocalServer
+from tidemill.sdk.local import LocalServer, private
 
 APP = """
 import os, sys, time
@@ -62,18 +62,16 @@ if __name__ == "__main__":
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    started = LocalServer(tmp_path_factory.mktemp("home") / "data").start()
-    yield started
-    started.stop()
+def server() -> Iterator[LocalServer]:
+    with private() as started:
+        yield started
 
 
-class Shell:
+class Filed(Shell):
     """A user's shell in a folder with a script and a file of rows."""
 
     def __init__(self, home: Path, data: Path) -> None:
-        self.home = home
-        self.environment = clean_environment(home, TIDEMILL_DATA=str(data))
+        super().__init__(home, data)
         (home / "app.py").write_text(APP)
         self.rows("contacts.csv", [("ann", 1), ("bob", 2), ("cy", 3), ("dee", -4), ("eve", 5)])
 
@@ -81,25 +79,17 @@ class Shell:
         with (self.home / name).open("w", newline="") as file:
             csv.writer(file).writerows([("name", "age"), *rows])
 
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        return self.both(*arguments, code=code)[0]
-
-    def both(self, *arguments: str, code: int = 0) -> tuple[str, str]:
-        done = run(*arguments, environment=self.environment, cwd=self.home)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout, done.stderr
-
     def read(self, name: str) -> list[dict[str, str]]:
         with (self.home / name).open(newline="") as file:
             return list(csv.DictReader(file))
 
 
 @pytest.fixture
-def shell(server: LocalServer, tmp_path: Path) -> Shell:
-    return Shell(tmp_path, server.data)
+def shell(server: LocalServer, tmp_path: Path) -> Filed:
+    return Filed(tmp_path, server.data)
 
 
-def test_rows_go_through_a_plain_function_and_come_back_in_order(shell: Shell) -> None:
+def test_rows_go_through_a_plain_function_and_come_back_in_order(shell: Filed) -> None:
     shell("map", "app.py:enrich", "contacts.csv", "--chunk", "2", "-o", "out.csv")
     names = ["ann", "bob", "cy", "dee", "eve"]
     assert [(row["name"], row["length"]) for row in shell.read("out.csv")] == [
@@ -113,7 +103,7 @@ def test_rows_go_through_a_plain_function_and_come_back_in_order(shell: Shell) -
     assert lines == [{"name": name, "length": len(name)} for name in names]
 
 
-def test_rows_that_fail_are_told_by_number_and_alone_run_again(shell: Shell) -> None:
+def test_rows_that_fail_are_told_by_number_and_alone_run_again(shell: Filed) -> None:
     arguments = ("map", "app.py:older", "contacts.csv", "--chunk", "2", "-o", "out.csv")
     _, told = shell.both(*arguments, code=1)
     assert "Row 4: ValueError: dee is not born (rows 3 to 4 are one job" in told
@@ -130,7 +120,7 @@ def test_rows_that_fail_are_told_by_number_and_alone_run_again(shell: Shell) -> 
     assert "ended well" in told
 
 
-def test_ctrl_c_asks_whether_to_leave_it_running(shell: Shell) -> None:
+def test_ctrl_c_asks_whether_to_leave_it_running(shell: Filed) -> None:
     shell.rows("two.csv", [("ann", 1), ("bob", 2)])
     arguments = ("map", "app.py:held", "two.csv", "-o", "out.jsonl")
     with terminal(*arguments, environment=shell.environment, cwd=shell.home) as screen:
@@ -156,7 +146,7 @@ def test_ctrl_c_asks_whether_to_leave_it_running(shell: Shell) -> None:
     assert shell("results", left) == '"ann"\n"bob"\n'
 
 
-def test_one_call_prints_its_result_and_exits_as_the_job_did(shell: Shell) -> None:
+def test_one_call_prints_its_result_and_exits_as_the_job_did(shell: Filed) -> None:
     words = ("app.py:report", "5", "--year", "2026", "--tags", '["a"]')
     out, told = shell.both("run", "--memory", "64MiB", *words)
     assert json.loads(out) == {"who": "5", "year": 2026, "tags": ["a"]}
@@ -169,7 +159,7 @@ def test_one_call_prints_its_result_and_exits_as_the_job_did(shell: Shell) -> No
     assert '"shareIdentifier": "acme"' in shell("show", job, "--json")
 
 
-def test_any_job_is_submitted_again_as_it_was(shell: Shell) -> None:
+def test_any_job_is_submitted_again_as_it_was(shell: Filed) -> None:
     script = f"test -e {shell.home}/mended || exit 3; echo $X"
     options = ("--name", "flaky", "--tag", "team=red", "--env", "X=well", "--vcpus", "0.5")
     job = shell("submit", *options, "--", "sh", "-c", script).strip()
@@ -186,7 +176,7 @@ def test_any_job_is_submitted_again_as_it_was(shell: Shell) -> None:
     assert "No job to retry" in shell.both("retry", "--failed", "--name", "fl*", "--yes")[1]
 
 
-def test_a_mistake_is_one_sentence(shell: Shell) -> None:
+def test_a_mistake_is_one_sentence(shell: Filed) -> None:
     (shell.home / "broken.py").write_text("def enrich(row): ...\n1 / 0\n")
     for function, word in (
         ("broken.py:enrich", "broken.py:2"),

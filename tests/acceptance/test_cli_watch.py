@@ -9,34 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shell import COMMAND, clean_environment, run, sentence, until
+from shell import COMMAND, Shell, clean_environment, run, until
 from terminal import terminal
 
-from tidemill.sdk.local import LocalServer
+from tidemill.sdk.local import LocalServer, private
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalServer]:
-    started = LocalServer(tmp_path_factory.mktemp("home") / "data").start()
-    yield started
-    started.stop()
+def server() -> Iterator[LocalServer]:
+    with private() as started:
+        yield started
 
 
-class Shell:
-    """A user's shell beside the server, and a gate that jobs wait before."""
+class Gated(Shell):
+    """A user's shell, and a gate that jobs wait before."""
 
     def __init__(self, home: Path, data: Path) -> None:
-        self.home = home
-        self.environment = clean_environment(home, TIDEMILL_DATA=str(data))
+        super().__init__(home, data)
         self.gate = home / "gate"
-
-    def __call__(self, *arguments: str, code: int = 0) -> str:
-        done = run(*arguments, environment=self.environment, cwd=self.home)
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stdout
-
-    def refused(self, *arguments: str, code: int = 1) -> str:
-        return sentence(run(*arguments, environment=self.environment, cwd=self.home), code)
 
     def held(self, *options: str) -> str:
         """A job that runs until the gate opens."""
@@ -49,18 +39,18 @@ class Shell:
 
 
 @pytest.fixture
-def shell(server: LocalServer, tmp_path: Path) -> Iterator[Shell]:
-    made = Shell(tmp_path, server.data)
+def shell(server: LocalServer, tmp_path: Path) -> Iterator[Gated]:
+    made = Gated(tmp_path, server.data)
     yield made
     made.gate.touch()
     made("kill", "--yes", "--since", "1h")
 
 
-def running(shell: Shell, job: str) -> bool:
+def running(shell: Gated, job: str) -> bool:
     return '"RUNNING"' in shell("show", job, "--json")
 
 
-def test_queues_and_tenants_count_what_runs_and_what_waits(shell: Shell) -> None:
+def test_queues_and_tenants_count_what_runs_and_what_waits(shell: Gated) -> None:
     first = shell.held("--tenant", "acme", "--vcpus", "0.5")
     until(lambda: running(shell, first), "the first job runs")
     shell("submit", "--tenant", "globex", "--vcpus", "999", "--", "true")
@@ -85,7 +75,7 @@ def test_queues_and_tenants_count_what_runs_and_what_waits(shell: Shell) -> None
 
 
 def test_why_lists_conditions_what_is_ahead_and_an_estimate(
-    server: LocalServer, shell: Shell
+    server: LocalServer, shell: Gated
 ) -> None:
     well = shell("submit", "--name", "like", "--", "sleep", "0.2").strip()
     shell("wait", well)
@@ -120,7 +110,7 @@ def test_why_lists_conditions_what_is_ahead_and_an_estimate(
     assert f"`local` is ENABLED and VALID, with {cpus} vCPU at most" in told
 
 
-def test_top_shows_everything_on_one_screen_and_leaves_by_q(shell: Shell) -> None:
+def test_top_shows_everything_on_one_screen_and_leaves_by_q(shell: Gated) -> None:
     holder = shell.held("--name", "holder", "--vcpus", "0.1", "--tenant", "acme")
     until(lambda: running(shell, holder), "it runs")
     stuck = shell("submit", "--name", "stuck", "--vcpus", "999", "--", "true").strip()
@@ -143,7 +133,7 @@ def test_top_shows_everything_on_one_screen_and_leaves_by_q(shell: Shell) -> Non
     assert "needs 999 vCPU" in frame
 
 
-def test_filters_count_and_ask_first(shell: Shell) -> None:
+def test_filters_count_and_ask_first(shell: Gated) -> None:
     tagged = shell.held("--name", "nightly-a", "--tag", "team=red", "--vcpus", "0.1")
     other = shell.held("--name", "nightly-b", "--tag", "team=blue", "--vcpus", "0.1")
     until(lambda: running(shell, tagged) and running(shell, other), "both run")
@@ -170,7 +160,7 @@ def test_filters_count_and_ask_first(shell: Shell) -> None:
         assert "Usage: " in done.stderr
 
 
-def test_tab_completes_commands_ids_and_queues(shell: Shell, tmp_path: Path) -> None:
+def test_tab_completes_commands_ids_and_queues(shell: Gated, tmp_path: Path) -> None:
     job = shell.held("--vcpus", "0.1")
 
     def offered(words: str, environment: dict[str, str] | None = None) -> list[str]:

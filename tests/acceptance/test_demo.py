@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 
 from tidemill.demo import site
-from tidemill.sdk import client
 from tidemill.sdk.local import local
 
 NAMES = ["json", "json.decoder", "this", "antigravity", "winreg", "msvcrt", "enum", "_ctypes"]
@@ -22,14 +21,10 @@ LONG_S = 90.0
 
 
 def test_some_modules_become_a_site(tmp_path: Path) -> None:
-    with local() as server:
-        before = client.use(server.connection())
-        try:
-            pages, published = site.start(tmp_path, NAMES)
-            problems = published.result(timeout=LONG_S)
-            rendered = pages.result()
-        finally:
-            client.use(before)
+    with local():
+        pages, published = site.start(tmp_path, NAMES)
+        problems = published.result(timeout=LONG_S)
+        rendered = pages.result()
     assert [page.name for page in rendered] == NAMES
     if sys.platform == "linux":
         assert [page.name for page in problems] == ["msvcrt", "winreg"]

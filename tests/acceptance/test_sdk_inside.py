@@ -14,26 +14,20 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from sdk_server import project_server
 
 import tidemill as tm
-from tidemill.sdk import client, report
-from tidemill.sdk.local import LocalServer, local
+from tidemill.sdk import report
+from tidemill.sdk.local import LocalServer
 
-PROJECT = Path(__file__).parent / "sdk_project"
 LONG_S = 60.0
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[LocalServer]:
-    """A private server that the library uses, and the project's folder as the current one."""
-    with local("--limits", "lifted") as server:
-        before, folder = client.use(server.connection()), Path.cwd()
-        os.chdir(PROJECT)
-        sys.path.insert(0, str(PROJECT))
+    """A private server that the library uses from the project's folder."""
+    with project_server("--limits", "lifted") as server:
         yield server
-        sys.path.remove(str(PROJECT))
-        os.chdir(folder)
-        client.use(before)
 
 
 @pytest.fixture(scope="module")

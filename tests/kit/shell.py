@@ -131,3 +131,32 @@ def processes_with(marker: str) -> list[int]:
                 if marker in (entry / "cmdline").read_bytes().decode("utf-8", "replace"):
                     found.append(int(entry.name))
     return found
+
+
+class Shell:
+    """A user's shell in a folder of their own, beside the server with its data in `data`."""
+
+    def __init__(self, home: Path, data: Path) -> None:
+        self.home = home
+        self.environment = clean_environment(home, TIDEMILL_DATA=str(data))
+
+    def both(self, *arguments: str, code: int = 0) -> tuple[str, str]:
+        """What a command that exits with `code` printed, and what it said beside."""
+        done = run(*arguments, environment=self.environment, cwd=self.home)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout, done.stderr
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        return self.both(*arguments, code=code)[0]
+
+    def noted(self, *arguments: str, code: int = 0) -> str:
+        """What a command said beside its output."""
+        return self.both(*arguments, code=code)[1]
+
+    def refused(self, *arguments: str, code: int = 1) -> str:
+        """The one sentence by which a command is refused."""
+        return sentence(run(*arguments, environment=self.environment, cwd=self.home), code)
+
+    def submit(self, *arguments: str) -> str:
+        """The id of a job that is submitted."""
+        return self("submit", *arguments).strip()
