@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 import click
@@ -157,12 +158,12 @@ class Watch:
             for status in ACTIVE:
                 if not is_full and status in SELDOM:
                     continue
-                yield lambda status=status, name=name: self._see(name, status)  # type: ignore[misc]
+                yield partial(self._see, name, status)
             for status in ENDED:
                 if not is_full and status in SELDOM:
                     continue
-                yield lambda status=status, name=name: self._see_ended(name, status)  # type: ignore[misc]
-            yield lambda name=name: self._see_front(name)  # type: ignore[misc]
+                yield partial(self._see_ended, name, status)
+            yield partial(self._see_front, name)
         yield self._see_notes
 
     def _is_busy(self, queue: str) -> bool:
