@@ -23,15 +23,19 @@ FAILED_HELP: Final = "Arrays of which a child has failed already."
 Job = dict[str, Any]
 
 
+def _reason_option(default: str) -> Callable[[Any], Any]:
+    return click.option(
+        "--reason",
+        metavar="TEXT",
+        default=default,
+        show_default=True,
+        help="What the job will say of its end.",
+    )
+
+
 @click.command()
 @chooser(FAILED_HELP)
-@click.option(
-    "--reason",
-    metavar="TEXT",
-    default="Cancelled on the command line",
-    show_default=True,
-    help="What the job will say of its end.",
-)
+@_reason_option("Cancelled on the command line")
 @JSON_OPTION
 def cancel(choice: Choice, reason: str, as_json: bool) -> None:
     """End jobs that have not started; those that run are left alone (see `kill`).
@@ -52,13 +56,7 @@ def cancel(choice: Choice, reason: str, as_json: bool) -> None:
 
 @click.command()
 @chooser(FAILED_HELP)
-@click.option(
-    "--reason",
-    metavar="TEXT",
-    default="Terminated on the command line",
-    show_default=True,
-    help="What the job will say of its end.",
-)
+@_reason_option("Terminated on the command line")
 @JSON_OPTION
 def kill(choice: Choice, reason: str, as_json: bool) -> None:
     """End jobs wherever they are: SIGTERM to what runs, and SIGKILL 30 s later.
