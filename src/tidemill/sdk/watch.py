@@ -101,11 +101,11 @@ def until_end(
     then.
     """
     start_s = time.monotonic()
-    shortest_s, longest_s = pauses_s(connection)
+    pace = Pace(connection)
     while True:
         asked_s = time.monotonic()
         waited_s = asked_s - start_s
-        pause_s = min(max(shortest_s, waited_s * _PAUSE_SHARE), longest_s)
+        pause_s = pace.pause_s()
         patience_s = _PATIENCE_S if seen is None else max(pause_s, _SEEN_EVERY_S)
         if heed is not None and waited_s < _HEEDED_S:
             patience_s = min(patience_s, _HEEDED_S)
@@ -125,16 +125,12 @@ def until_end(
             time.sleep(pause_s if timeout_s is None else min(pause_s, timeout_s - waited_s))
 
 
-def pauses_s(connection: Connection) -> tuple[float, float]:
-    """The shortest and the longest pause between two looks."""
-    return _PAUSE_ON_AWS_S if connection.is_aws else (_PAUSE_MIN_S, _PAUSE_MAX_S)
-
-
 class Pace:
     """Pauses between looks that grow with the time waited, up to the longest."""
 
     def __init__(self, connection: Connection) -> None:
-        self._shortest_s, self._longest_s = pauses_s(connection)
+        on_ours = (_PAUSE_MIN_S, _PAUSE_MAX_S)
+        self._shortest_s, self._longest_s = _PAUSE_ON_AWS_S if connection.is_aws else on_ours
         self._start_s = time.monotonic()
 
     def pause_s(self) -> float:
